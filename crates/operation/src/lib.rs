@@ -1,0 +1,20 @@
+//! The domain of Writeback: what an operation is, whom it concerns, how it may end and why.
+//!
+//! Everything here is a plain value: parsed once at an edge and valid ever after. The crate does no
+//! input or output, knows no clock, no queue, no directory and no service; decisions take time and
+//! facts as arguments. It imports nothing else of ours, so that every other crate may import it.
+
+mod identifier;
+mod outcome;
+mod reason;
+mod request;
+mod user;
+
+pub use identifier::{
+    DomainName, ForestId, IdentifierError, ObjectGuid, OperationId, SecurityIdentifier,
+    SourceAnchor, UserPrincipalName,
+};
+pub use outcome::{Applied, Outcome, Refusal, Status, Step, Violation};
+pub use reason::{Actor, Reason};
+pub use request::{EventIdentity, Initiator, InitiatorKind, Kind, Operation};
+pub use user::{UserReference, UserReferenceError};
