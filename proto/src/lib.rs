@@ -9,12 +9,7 @@ mod convert;
 pub use convert::{FromWireError, from_micros, to_micros};
 
 /// The generated messages, clients and servers.
-#[expect(
-    clippy::all,
-    clippy::pedantic,
-    unreachable_pub,
-    reason = "generated code"
-)]
+#[expect(clippy::all, reason = "generated code")]
 pub mod v1 {
     tonic::include_proto!("writeback.v1");
 

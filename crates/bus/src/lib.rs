@@ -1,1 +1,18 @@
-//! bus
+//! AMQP for every service: the topology, publishing with the broker's confirm, consuming with
+//! manual acknowledgement, replies, dead letters and the trace context that travels along.
+//!
+//! It reconnects for ever and says in its errors whether a message was certainly not published.
+//! It must not know what a message means: bodies are bytes, and it decides nothing about them.
+
+mod config;
+mod connection;
+mod consume;
+mod publish;
+mod topology;
+mod trace;
+
+pub use config::BrokerConfig;
+pub use connection::{Bus, BusError};
+pub use consume::{DeadLetter, Deliveries, Delivery};
+pub use publish::{Message, PublishError, Publisher};
+pub use topology::{Destination, Queue};

@@ -1,0 +1,143 @@
+//! Publishing: done only when the broker has confirmed.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use lapin::{BasicProperties, Confirmation, options::BasicPublishOptions};
+use tokio::{sync::watch, time::timeout};
+
+use crate::{
+    connection::Link,
+    topology::{Destination, declare_exchange},
+    trace,
+};
+
+const CONFIRM_TIME_OUT: Duration = Duration::from_secs(5);
+
+/// What is published.
+#[derive(Clone)]
+pub struct Message {
+    pub body: Vec<u8>,
+    /// The operation's id.
+    pub id: String,
+    pub reply_to: Option<String>,
+    /// After this the broker dead-letters the message instead of delivering it.
+    pub time_to_live: Option<Duration>,
+}
+
+/// Why a message is not known to be published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    #[error("no queue is bound to {0}")]
+    Unroutable(String),
+    #[error("the broker refused the message")]
+    Refused,
+    #[error("not connected to the broker")]
+    NotConnected,
+    #[error("the broker did not confirm: {0}")]
+    Unknown(String),
+}
+
+impl PublishError {
+    /// False means that the message may have arrived: publish again only what bears a twin.
+    pub const fn certainly_not_published(&self) -> bool {
+        !matches!(self, Self::Unknown(_))
+    }
+}
+
+/// Publishes on the bus' shared link. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    link: watch::Receiver<Option<Link>>,
+    /// Exchanges declared so far, by the generation of the link they were declared on.
+    declared: Arc<Mutex<HashSet<(u64, &'static str)>>>,
+}
+
+impl Publisher {
+    pub(crate) fn new(link: watch::Receiver<Option<Link>>) -> Self {
+        Self {
+            link,
+            declared: Arc::default(),
+        }
+    }
+
+    /// Publishes and waits for the broker's confirm, five seconds at most.
+    ///
+    /// # Errors
+    /// See [`PublishError::certainly_not_published`].
+    pub async fn publish(&self, to: Destination, message: Message) -> Result<(), PublishError> {
+        let link = self
+            .link
+            .borrow()
+            .clone()
+            .ok_or(PublishError::NotConnected)?;
+        self.declare(&link, to.exchange()).await?;
+        let mut properties = BasicProperties::default()
+            .with_message_id(message.id.as_str().into())
+            .with_correlation_id(message.id.as_str().into())
+            .with_content_type("application/x-protobuf".into())
+            .with_delivery_mode(if to.is_persistent() { 2 } else { 1 })
+            .with_headers(trace::headers());
+        if let Some(queue) = &message.reply_to {
+            properties = properties.with_reply_to(queue.as_str().into());
+        }
+        if let Some(time_to_live) = message.time_to_live {
+            properties = properties.with_expiration(time_to_live.as_millis().to_string().into());
+        }
+        // a reply to an intake replica that has gone is nobody's; all else must have a queue
+        let options = BasicPublishOptions {
+            mandatory: to.is_persistent(),
+            ..BasicPublishOptions::default()
+        };
+        let publishing = async {
+            link.channel
+                .basic_publish(
+                    to.exchange().into(),
+                    to.routing_key().into(),
+                    options,
+                    &message.body,
+                    properties,
+                )
+                .await?
+                .await
+        };
+        match timeout(CONFIRM_TIME_OUT, publishing).await {
+            // an unroutable message is acknowledged too, and comes back
+            Ok(Ok(Confirmation::Ack(None))) => Ok(()),
+            Ok(Ok(Confirmation::Ack(Some(_)))) => {
+                Err(PublishError::Unroutable(to.routing_key().to_owned()))
+            }
+            Ok(Ok(Confirmation::Nack(_))) => Err(PublishError::Refused),
+            Ok(Ok(Confirmation::NotRequested)) => {
+                Err(PublishError::Unknown("confirms are not on".to_owned()))
+            }
+            Ok(Err(error)) => Err(PublishError::Unknown(error.to_string())),
+            Err(_) => Err(PublishError::Unknown(format!(
+                "no confirm within {CONFIRM_TIME_OUT:?}"
+            ))),
+        }
+    }
+
+    async fn declare(&self, link: &Link, exchange: &'static str) -> Result<(), PublishError> {
+        let key = (link.generation, exchange);
+        if self
+            .declared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&key)
+        {
+            return Ok(());
+        }
+        timeout(CONFIRM_TIME_OUT, declare_exchange(&link.channel, exchange))
+            .await
+            .map_err(|_| PublishError::NotConnected)?
+            .map_err(|_| PublishError::NotConnected)?;
+        let mut declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner);
+        declared.retain(|(generation, _)| *generation == link.generation);
+        declared.insert(key);
+        Ok(())
+    }
+}

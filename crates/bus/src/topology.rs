@@ -1,0 +1,162 @@
+//! The names and properties of exchanges and queues, in one place.
+
+use lapin::{
+    Channel, ExchangeKind,
+    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable},
+};
+use operation::ForestId;
+
+const REQUESTS: &str = "writeback.requests";
+const FORESTS: &str = "writeback.forests";
+const OUTCOMES: &str = "writeback.outcomes";
+const REPLIES: &str = "writeback.replies";
+const EXPIRED: &str = "writeback.expired";
+
+/// After so many redeliveries a message is a poison to its consumers and is dead-lettered.
+const DELIVERY_LIMIT: i32 = 20;
+
+/// Where a message goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    Requests,
+    Forest(ForestId),
+    Outcome,
+    /// The reply queue of one intake replica, by its name.
+    Reply(String),
+}
+
+impl Destination {
+    pub(crate) const fn exchange(&self) -> &'static str {
+        match self {
+            Self::Requests => REQUESTS,
+            Self::Forest(_) => FORESTS,
+            Self::Outcome => OUTCOMES,
+            Self::Reply(_) => REPLIES,
+        }
+    }
+
+    pub(crate) fn routing_key(&self) -> &str {
+        match self {
+            Self::Requests => REQUESTS,
+            Self::Forest(forest) => forest.as_str(),
+            Self::Outcome => OUTCOMES,
+            Self::Reply(queue) => queue,
+        }
+    }
+
+    /// Replies are worth nothing to a caller that has gone; all else must survive the broker.
+    pub(crate) const fn is_persistent(&self) -> bool {
+        !matches!(self, Self::Reply(_))
+    }
+}
+
+/// What can be consumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Queue {
+    Requests,
+    Forest(ForestId),
+    Outcomes,
+    /// Dead letters.
+    Expired,
+    /// A reply queue of this process alone, by its name: `writeback.replies.<uuid>`.
+    Replies(String),
+}
+
+impl Queue {
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Requests => REQUESTS.to_owned(),
+            Self::Forest(forest) => format!("writeback.forest.{forest}"),
+            Self::Outcomes => OUTCOMES.to_owned(),
+            Self::Expired => EXPIRED.to_owned(),
+            Self::Replies(name) => name.clone(),
+        }
+    }
+
+    fn exchange(&self) -> &'static str {
+        match self {
+            Self::Requests => REQUESTS,
+            Self::Forest(_) => FORESTS,
+            Self::Outcomes => OUTCOMES,
+            Self::Expired => EXPIRED,
+            Self::Replies(_) => REPLIES,
+        }
+    }
+
+    fn routing_key(&self) -> String {
+        match self {
+            Self::Forest(forest) => forest.to_string(),
+            other => other.name(),
+        }
+    }
+
+    fn arguments(&self) -> FieldTable {
+        let mut arguments = FieldTable::default();
+        let mut set = |key: &str, value: AMQPValue| arguments.insert(key.into(), value);
+        let text = |text: &str| AMQPValue::LongString(text.into());
+        if !matches!(self, Self::Replies(_)) {
+            set("x-queue-type", text("quorum"));
+        }
+        match self {
+            Self::Requests | Self::Forest(_) => {
+                // at-least-once dead-lettering wants reject-publish (rabbitmq.com/docs/quorum-queues)
+                set("x-dead-letter-exchange", text(EXPIRED));
+                set("x-dead-letter-strategy", text("at-least-once"));
+                set("x-overflow", text("reject-publish"));
+                set("x-delivery-limit", AMQPValue::LongInt(DELIVERY_LIMIT));
+            }
+            // RabbitMQ 4 would drop after 20 deliveries; an outcome is never dropped
+            Self::Outcomes | Self::Expired => {
+                set("x-delivery-limit", AMQPValue::LongInt(i32::MAX));
+            }
+            Self::Replies(_) => {}
+        }
+        arguments
+    }
+
+    /// Declares the queue, what it is bound to and where its dead letters go.
+    pub(crate) async fn declare(&self, channel: &Channel) -> Result<(), lapin::Error> {
+        declare_exchange(channel, self.exchange()).await?;
+        if matches!(self, Self::Requests | Self::Forest(_)) {
+            declare_exchange(channel, EXPIRED).await?;
+        }
+        let is_reply = matches!(self, Self::Replies(_));
+        let options = QueueDeclareOptions {
+            durable: !is_reply,
+            exclusive: is_reply,
+            auto_delete: is_reply,
+            ..QueueDeclareOptions::default()
+        };
+        channel
+            .queue_declare(self.name().into(), options, self.arguments())
+            .await?;
+        channel
+            .queue_bind(
+                self.name().into(),
+                self.exchange().into(),
+                self.routing_key().into(),
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            )
+            .await
+    }
+}
+
+pub(crate) async fn declare_exchange(
+    channel: &Channel,
+    name: &'static str,
+) -> Result<(), lapin::Error> {
+    let kind = if name == EXPIRED {
+        ExchangeKind::Fanout
+    } else {
+        ExchangeKind::Direct
+    };
+    let options = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    channel
+        .exchange_declare(name.into(), kind, options, FieldTable::default())
+        .await
+}
