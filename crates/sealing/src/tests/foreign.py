@@ -14,6 +14,10 @@ answer["generated"] = [
     jwk.JWK.generate(kty="RSA", size=2048).export_to_pem(True, None).decode(),
     jwk.JWK.generate(kty="EC", crv="P-256").export_to_pem(True, None).decode(),
 ]
+answer["unusable"] = [
+    jwk.JWK.generate(kty="RSA", size=1024).export_to_pem(True, None).decode(),
+    jwk.JWK.generate(kty="EC", crv="P-384").export_to_pem(True, None).decode(),
+]
 
 
 def decrypt(sealed, key):

@@ -9,7 +9,7 @@ use operation::Kind;
 use serde_json::{Value, json};
 
 use super::{CURRENT, NEW, claims, forest, keys, open, pair, sealed, wire};
-use crate::{Algorithm, KeyPair, SealedPassword};
+use crate::{Algorithm, KeyError, KeyPair, SealedPassword};
 
 /// Debian's own Python, for that is where its packages are found.
 fn jwcrypto(task: &Value) -> Value {
@@ -84,5 +84,9 @@ fn jwcrypto_and_this_crate_understand_each_other() {
     for (pem, algorithm) in generated.iter().zip(Algorithm::ALL) {
         let pair = KeyPair::from_pem(pem.as_str().unwrap(), forest("corp")).unwrap();
         assert_eq!(pair.public().algorithm(), algorithm);
+    }
+    for pem in answer["unusable"].as_array().unwrap() {
+        let refused = KeyPair::from_pem(pem.as_str().unwrap(), forest("corp"));
+        assert!(matches!(refused, Err(KeyError::UnsupportedPrivateKey)));
     }
 }
