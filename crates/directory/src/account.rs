@@ -42,6 +42,10 @@ pub enum PwdLastSet {
 }
 
 /// An account, read from a domain controller of its own domain.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the directory's own, independent of the others"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     pub guid: ObjectGuid,

@@ -107,6 +107,9 @@ impl Directory {
                 Ok(root) => return Ok(root),
                 Err(error) => last = Some(error),
             }
+            if pool.standing_refusal().is_some() {
+                break;
+            }
         }
         Err(last.unwrap_or_else(|| self.nobody(None)))
     }
@@ -217,7 +220,13 @@ impl Directory {
     ) -> Result<WriteReceipt, WriteError> {
         let certainly_not = |error: DirectoryError| WriteError::CertainlyNot(error.explained());
         // a connection proven alive a moment ago makes an unknown outcome rare
-        let (lease, _) = proven(pool).await.map_err(certainly_not)?;
+        let (lease, _) = proven(pool).await.map_err(|error| {
+            // nothing was sent: another may do, unless the account itself is refused
+            WriteError::CertainlyNot(Explained {
+                transient: pool.standing_refusal().is_none(),
+                ..error.explained()
+            })
+        })?;
         if Instant::now() + self.time_out > at {
             pool.give_back(lease);
             return Err(WriteError::CertainlyNot(Explained {

@@ -177,12 +177,15 @@ pub(crate) fn name_missing_right(
         .collect();
     let named = match (missing.as_slice(), allowed, write) {
         ([], Some(_), PasswordWrite::Reset { .. }) => "Reset Password".to_owned(),
-        ([], Some(_), PasswordWrite::Unlock) => "lockoutTime".to_owned(),
+        ([], _, PasswordWrite::Unlock) => "lockoutTime".to_owned(),
         // every attribute may be written: the person's own right to change is what is missing
         ([], Some(_), PasswordWrite::Change { .. }) => return,
         ([], None, _) if is_change => return,
-        ([], None, PasswordWrite::Unlock) => "lockoutTime".to_owned(),
         ([], None, _) => "one of Reset Password, lockoutTime and pwdLastSet".to_owned(),
+        // whether the extended right is there too cannot be read from the attributes
+        (missing, _, PasswordWrite::Reset { .. }) => {
+            format!("{} (and perhaps Reset Password)", missing.join(" and "))
+        }
         (missing, ..) => missing.join(" and "),
     };
     explained.reason = Reason::AccessDenied;
@@ -368,12 +371,12 @@ mod tests {
             (
                 reset(),
                 Some(set(&["lockoutTime"])),
-                "missing right: pwdLastSet;",
+                "missing right: pwdLastSet ",
             ),
             (
                 reset(),
                 Some(set(&["pwdLastSet"])),
-                "missing right: lockoutTime;",
+                "missing right: lockoutTime ",
             ),
             (reset(), None, "one of Reset Password"),
             (

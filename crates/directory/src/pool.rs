@@ -76,12 +76,10 @@ impl Pool {
 
     /// A bound connection: an idle one, else a new one.
     pub(crate) async fn lease(&self) -> Result<Lease, DirectoryError> {
-        let permit = match timeout(self.time_out, Arc::clone(&self.permits).acquire_owned()).await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) | Err(_) => {
-                let busy = ConnectError::Unreachable("every connection is in use".to_owned());
-                return Err(busy.at(&self.endpoint));
-            }
+        let permits = Arc::clone(&self.permits);
+        let Ok(Ok(permit)) = timeout(self.time_out, permits.acquire_owned()).await else {
+            let busy = ConnectError::Unreachable("every connection is in use".to_owned());
+            return Err(busy.at(&self.endpoint));
         };
         if let Some(connection) = self.idle() {
             return Ok(Lease {
