@@ -1,1 +1,32 @@
-//! directory
+//! Active Directory over LDAPS: connect, find, read, set a password, and explain what the domain
+//! controller answered.
+//!
+//! The crate knows the directory's protocol and nothing of Writeback's flow: no queue, no ledger, no
+//! seal, no decision whether an operation should be carried out. Every error of a write answers "was
+//! it applied?" in its type. It speaks `ldaps://` alone, to domain controllers whose certificates the
+//! forest's own authority has signed, and treats whatever they send as hostile: `ldap3` panics on
+//! malformed data, so each call runs in a task of its own and a panic is a dead connection.
+
+mod account;
+pub mod clock;
+mod connection;
+mod directory;
+mod distinguished_name;
+mod endpoint;
+mod error;
+mod explain;
+mod filter;
+mod pool;
+mod reading;
+mod root_dse;
+pub mod scope;
+mod write;
+
+pub use account::{Account, Found, Identifier, PwdLastSet};
+pub use directory::{Directory, DirectoryConfig, Opens};
+pub use distinguished_name::domain_of;
+pub use endpoint::Endpoint;
+pub use error::{ConfigurationError, DirectoryError, WriteError};
+pub use explain::Explained;
+pub use root_dse::RootDse;
+pub use write::{DeadlineInstant, PasswordWrite, WriteReceipt};

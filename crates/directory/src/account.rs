@@ -1,0 +1,298 @@
+//! Accounts as the directory holds them.
+
+use std::collections::BTreeSet;
+
+use operation::{DomainName, ObjectGuid, SecurityIdentifier, SourceAnchor, UserPrincipalName};
+use time::OffsetDateTime;
+
+use crate::{distinguished_name::domain_of, reading::Entry};
+
+/// What an object is looked for by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identifier {
+    ObjectGuid(ObjectGuid),
+    /// Neither indexed nor in the global catalog (MS-ADA2): a scan of the domain.
+    ConsistencyGuid(SourceAnchor),
+    SecurityIdentifier(SecurityIdentifier),
+    UserPrincipalName(UserPrincipalName),
+}
+
+/// An object that a search found; enough to tell whose account it is and where it lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub guid: ObjectGuid,
+    /// None for contacts.
+    pub sid: Option<SecurityIdentifier>,
+    pub upn: Option<UserPrincipalName>,
+    pub dn: String,
+    pub domain: DomainName,
+    pub enabled: bool,
+    /// A user or inetOrgPerson; not a computer, a contact or a managed service account.
+    pub is_person: bool,
+    /// Always None when a global catalog answered, which does not hold it.
+    pub consistency_guid: Option<SourceAnchor>,
+}
+
+/// When the password was last set, by the clock of the domain controller that set it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PwdLastSet {
+    /// 0: the password must be changed at the next sign-in, or was never set.
+    MustChange,
+    At(OffsetDateTime),
+}
+
+/// An account, read from a domain controller of its own domain.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the directory's own, independent of the others"
+)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub guid: ObjectGuid,
+    pub sid: Option<SecurityIdentifier>,
+    pub upn: Option<UserPrincipalName>,
+    /// `mS-DS-ConsistencyGuid`, else `objectGUID`.
+    pub anchor: SourceAnchor,
+    pub dn: String,
+    pub sam_account_name: Option<String>,
+    pub display_name: Option<String>,
+    pub enabled: bool,
+    /// By `msDS-User-Account-Control-Computed`: a lockout that has lapsed is none.
+    pub locked: bool,
+    /// `adminCount` is 1: the account is, or once was, in a protected group.
+    pub admin_count: bool,
+    pub pwd_last_set: PwdLastSet,
+    /// Those of `lockoutTime` and `pwdLastSet` that the service account may write here.
+    pub allowed_attributes: BTreeSet<String>,
+    pub is_person: bool,
+    /// Which domain controller answered; `pwd_last_set` is to be read by its clock.
+    pub domain_controller: String,
+}
+
+impl Account {
+    /// The name to try a bind with: it stays right when the account has no principal name.
+    pub fn bind_name(&self) -> &str {
+        &self.dn
+    }
+}
+
+const ACCOUNT_DISABLED: u32 = 0x2; // MS-ADTS 2.2.16, ADS_UF_ACCOUNT_DISABLE
+const LOCKED_OUT: u32 = 0x10; // MS-ADTS 3.1.1.4.5.17, ADS_UF_LOCKOUT
+
+pub(crate) const FOUND_ATTRIBUTES: &[&str] = &[
+    "objectGUID",
+    "objectSid",
+    "objectClass",
+    "userPrincipalName",
+    "userAccountControl",
+    "mS-DS-ConsistencyGuid",
+];
+
+pub(crate) const ACCOUNT_ATTRIBUTES: &[&str] = &[
+    "objectGUID",
+    "objectSid",
+    "objectClass",
+    "userPrincipalName",
+    "userAccountControl",
+    "mS-DS-ConsistencyGuid",
+    "sAMAccountName",
+    "displayName",
+    "adminCount",
+    "pwdLastSet",
+    "msDS-User-Account-Control-Computed",
+    "allowedAttributesEffective",
+];
+
+/// Reads what a search found. None if the entry lacks what every object has.
+pub(crate) fn found(entry: &Entry) -> Option<Found> {
+    Some(Found {
+        guid: guid(entry)?,
+        sid: sid(entry),
+        upn: upn(entry),
+        domain: domain_of(&entry.dn)?,
+        dn: entry.dn.clone(),
+        enabled: enabled(entry),
+        is_person: is_person(entry),
+        consistency_guid: consistency_guid(entry),
+    })
+}
+
+/// Reads an account. None if the entry lacks what every account has.
+pub(crate) fn account(entry: &Entry, domain_controller: &str) -> Option<Account> {
+    let guid = guid(entry)?;
+    Some(Account {
+        guid,
+        sid: sid(entry),
+        upn: upn(entry),
+        anchor: consistency_guid(entry)
+            .unwrap_or_else(|| SourceAnchor::from_bytes(*guid.as_bytes())),
+        dn: entry.dn.clone(),
+        sam_account_name: entry.text("sAMAccountName").map(str::to_owned),
+        display_name: entry.text("displayName").map(str::to_owned),
+        enabled: enabled(entry),
+        locked: entry
+            .bits("msDS-User-Account-Control-Computed")
+            .is_some_and(|bits| bits & LOCKED_OUT != 0),
+        admin_count: entry.text("adminCount") == Some("1"),
+        pwd_last_set: pwd_last_set(entry.text("pwdLastSet")),
+        allowed_attributes: allowed_attributes(entry),
+        is_person: is_person(entry),
+        domain_controller: domain_controller.to_owned(),
+    })
+}
+
+/// Which of the attributes that we write `allowedAttributesEffective` names.
+pub(crate) fn allowed_attributes(entry: &Entry) -> BTreeSet<String> {
+    entry
+        .texts("allowedAttributesEffective")
+        .filter_map(|name| {
+            ["lockoutTime", "pwdLastSet"]
+                .into_iter()
+                .find(|ours| name.eq_ignore_ascii_case(ours))
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+fn guid(entry: &Entry) -> Option<ObjectGuid> {
+    entry
+        .bytes("objectGUID")?
+        .try_into()
+        .ok()
+        .map(ObjectGuid::from_bytes)
+}
+
+fn consistency_guid(entry: &Entry) -> Option<SourceAnchor> {
+    entry
+        .bytes("mS-DS-ConsistencyGuid")?
+        .try_into()
+        .ok()
+        .map(SourceAnchor::from_bytes)
+}
+
+fn sid(entry: &Entry) -> Option<SecurityIdentifier> {
+    SecurityIdentifier::from_bytes(entry.bytes("objectSid")?).ok()
+}
+
+fn upn(entry: &Entry) -> Option<UserPrincipalName> {
+    entry.text("userPrincipalName")?.parse().ok()
+}
+
+/// Enabled only if the directory says so: without the attribute (no right to read it) it is not.
+fn enabled(entry: &Entry) -> bool {
+    entry
+        .bits("userAccountControl")
+        .is_some_and(|bits| bits & ACCOUNT_DISABLED == 0)
+}
+
+/// inetOrgPerson, computers and managed service accounts are all below `user` in the class tree
+/// (MS-ADSC); group managed accounts below `computer`.
+fn is_person(entry: &Entry) -> bool {
+    let is = |class: &str| {
+        entry
+            .texts("objectClass")
+            .any(|held| held.eq_ignore_ascii_case(class))
+    };
+    is("user")
+        && ![
+            "computer",
+            "contact",
+            "msDS-ManagedServiceAccount",
+            "msDS-GroupManagedServiceAccount",
+            "msDS-DelegatedManagedServiceAccount",
+        ]
+        .into_iter()
+        .any(is)
+}
+
+/// 100 ns since 1601 (MS-DTYP 2.3.3). What cannot be read counts as never set.
+fn pwd_last_set(text: Option<&str>) -> PwdLastSet {
+    const SECONDS_FROM_1601_TO_1970: i128 = 11_644_473_600;
+    text.and_then(|text| text.parse::<i64>().ok())
+        .filter(|ticks| *ticks > 0)
+        .and_then(|ticks| {
+            let nanoseconds = i128::from(ticks) * 100 - SECONDS_FROM_1601_TO_1970 * 1_000_000_000;
+            OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()
+        })
+        .map_or(PwdLastSet::MustChange, PwdLastSet::At)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn entry(classes: &[&str], control: &str) -> Entry {
+        Entry::for_test(
+            "CN=Ana,OU=People,DC=corp,DC=example,DC=com",
+            &[
+                ("objectGUID", vec![vec![0xfe; 16]]),
+                (
+                    "objectClass",
+                    classes.iter().map(|c| c.as_bytes().to_vec()).collect(),
+                ),
+                ("userAccountControl", vec![control.as_bytes().to_vec()]),
+                (
+                    "allowedattributeseffective",
+                    vec![b"lockouttime".to_vec(), b"description".to_vec()],
+                ),
+                (
+                    "msDS-User-Account-Control-Computed",
+                    vec![b"8388624".to_vec()],
+                ),
+                ("pwdLastSet", vec![b"133500000000000001".to_vec()]),
+            ],
+        )
+    }
+
+    #[test]
+    fn people_are_told_from_machines() {
+        for (classes, person) in [
+            (&["top", "person", "user"][..], true),
+            (&["top", "person", "user", "inetOrgPerson"], true),
+            (&["top", "person", "user", "computer"], false),
+            (
+                &["top", "user", "computer", "msDS-ManagedServiceAccount"],
+                false,
+            ),
+            (&["top", "person", "contact"], false),
+            (&[], false),
+        ] {
+            let entry = entry(classes, "512");
+            assert_eq!(found(&entry).unwrap().is_person, person, "{classes:?}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_read() {
+        let account = account(&entry(&["user"], "514"), "ldaps://dc1:636").unwrap();
+        assert!(!account.enabled);
+        assert!(account.locked);
+        assert!(!account.admin_count);
+        assert_eq!(account.anchor.as_bytes(), &[0xfe; 16]);
+        assert_eq!(
+            account.allowed_attributes,
+            BTreeSet::from(["lockoutTime".to_owned()])
+        );
+        assert_eq!(
+            account.pwd_last_set,
+            PwdLastSet::At(datetime!(2024-01-17 21:20:00.0000001 UTC))
+        );
+    }
+
+    #[test]
+    fn never_set_and_must_change_are_one() {
+        for text in [None, Some("0"), Some("-1"), Some(""), Some("x")] {
+            assert_eq!(pwd_last_set(text), PwdLastSet::MustChange);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_time_is_read(text in "-?[0-9]{0,25}") {
+            let _ = pwd_last_set(Some(&text));
+        }
+    }
+}

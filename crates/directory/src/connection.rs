@@ -1,0 +1,272 @@
+//! One bound LDAPS connection, and its calls.
+//!
+//! `ldap3` panics on malformed data, both where it drives the socket and where it reads an answer.
+//! The driver and every call are tasks of their own; one that panics makes the connection dead.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchEntry, SearchOptions};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use time::OffsetDateTime;
+use tokio::{task::JoinSet, time::timeout};
+
+use crate::{
+    ConfigurationError, Endpoint, RootDse,
+    error::ConnectError,
+    explain::bind_code,
+    reading::Entry,
+    root_dse::{ROOT_DSE_ATTRIBUTES, root_dse},
+};
+
+/// TLS that trusts the forest's own authority alone, 1.2 or newer.
+pub(crate) fn tls(ca_pem: &[u8]) -> Result<Arc<ClientConfig>, ConfigurationError> {
+    let authority = |cause: String| ConfigurationError::Authority(cause);
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(ca_pem) {
+        let certificate = certificate.map_err(|error| authority(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| authority(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(authority("it holds no certificate".to_owned()));
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| authority(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// Why a call brought no answer.
+#[derive(Debug)]
+pub(crate) enum CallError {
+    /// The connection was dead before: the request was not sent.
+    NotSent,
+    /// The request may have left.
+    Lost(String),
+}
+
+impl CallError {
+    pub(crate) fn cause(self) -> String {
+        match self {
+            Self::NotSent => "the connection was closed".to_owned(),
+            Self::Lost(cause) => cause,
+        }
+    }
+}
+
+impl From<LdapError> for CallError {
+    /// Drops the source: `OpSend` owns the request it could not send, password and all.
+    fn from(error: LdapError) -> Self {
+        match error {
+            LdapError::OpSend { .. } => Self::NotSent,
+            LdapError::Io { source } => Self::Lost(source.to_string()),
+            LdapError::ResultRecv { .. } | LdapError::EndOfStream => {
+                Self::Lost("the connection was lost before the answer".to_owned())
+            }
+            _ => Self::Lost("the LDAP exchange broke down".to_owned()),
+        }
+    }
+}
+
+/// An answer's result code and diagnostic text.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) result: u32,
+    pub(crate) text: String,
+}
+
+impl From<ldap3::LdapResult> for Answer {
+    fn from(result: ldap3::LdapResult) -> Self {
+        Self {
+            result: result.rc,
+            text: result.text,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    ldap: Ldap,
+    /// Aborted, and the socket with it, when the connection is dropped.
+    _driver: JoinSet<()>,
+    time_out: Duration,
+}
+
+impl Connection {
+    /// Connects without binding, within the time-out.
+    pub(crate) async fn open(
+        endpoint: &Endpoint,
+        tls: Arc<ClientConfig>,
+        time_out: Duration,
+    ) -> Result<Self, ConnectError> {
+        let settings = LdapConnSettings::new().set_config(tls);
+        let url = endpoint.to_string();
+        let opened = in_task(time_out, async move {
+            Ok(LdapConnAsync::with_settings(settings, &url).await)
+        })
+        .await
+        .map_err(|error| ConnectError::Unreachable(error.cause()))?;
+        let (driver, ldap) = opened.map_err(unconnected)?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            // how it ended is told by the calls that were waiting
+            let _ = driver.drive().await;
+        });
+        Ok(Self {
+            ldap,
+            _driver: tasks,
+            time_out,
+        })
+    }
+
+    pub(crate) async fn bind(
+        &self,
+        name: &str,
+        password: &SecretString,
+    ) -> Result<Answer, CallError> {
+        let (name, password) = (name.to_owned(), password.clone());
+        self.call(|mut ldap| async move {
+            Ok(ldap
+                .simple_bind(&name, password.expose_secret())
+                .await?
+                .into())
+        })
+        .await
+    }
+
+    /// Binds as the service account.
+    pub(crate) async fn sign_in(
+        &self,
+        name: &str,
+        password: &SecretString,
+    ) -> Result<(), ConnectError> {
+        let answer = self
+            .bind(name, password)
+            .await
+            .map_err(|error| ConnectError::Unreachable(error.cause()))?;
+        let why = match (answer.result, bind_code(&answer.text)) {
+            (0, _) => return Ok(()),
+            (51 | 52 | 80 | 3, _) => {
+                return Err(ConnectError::Unreachable(
+                    "it is busy or going down".to_owned(),
+                ));
+            }
+            (_, Some(0x52e)) => "wrong password",
+            (_, Some(0x525)) => "there is no such account",
+            (_, Some(0x530)) => "not at this hour",
+            (_, Some(0x531)) => "not from this workstation",
+            (_, Some(0x532)) => "its password has expired",
+            (_, Some(0x533)) => "it is disabled",
+            (_, Some(0x701)) => "the account has expired",
+            (_, Some(0x773)) => "it must change its password",
+            (_, Some(0x775)) => "it is locked",
+            _ => "no cause is given",
+        };
+        Err(ConnectError::BindRefused(format!(
+            "it refuses the service account: {why} (LDAP result {})",
+            answer.result
+        )))
+    }
+
+    pub(crate) async fn search(
+        &self,
+        base: &str,
+        scope: Scope,
+        filter: String,
+        attributes: &'static [&'static str],
+        limit: i32,
+    ) -> Result<(Vec<Entry>, Answer), CallError> {
+        let base = base.to_owned();
+        self.call(move |mut ldap| async move {
+            let ldap3::SearchResult(entries, result) = ldap
+                .with_search_options(SearchOptions::new().sizelimit(limit))
+                .search(&base, scope, &filter, attributes)
+                .await?;
+            let entries = entries
+                .into_iter()
+                .filter(|entry| !entry.is_ref() && !entry.is_intermediate())
+                .map(|entry| SearchEntry::construct(entry).into())
+                .collect();
+            Ok((entries, result.into()))
+        })
+        .await
+    }
+
+    /// Reads the rootDSE: also the proof that the connection is alive, for a half-open socket looks
+    /// like a good one until it is used.
+    pub(crate) async fn root_dse(&self, endpoint: &Endpoint) -> Result<RootDse, CallError> {
+        let sent = OffsetDateTime::now_utc();
+        let (entries, answer) = self
+            .search(
+                "",
+                Scope::Base,
+                "(objectClass=*)".to_owned(),
+                ROOT_DSE_ATTRIBUTES,
+                1,
+            )
+            .await?;
+        let received = OffsetDateTime::now_utc();
+        entries
+            .first()
+            .and_then(|entry| root_dse(entry, &endpoint.to_string(), sent, received))
+            .ok_or_else(|| {
+                CallError::Lost(format!(
+                    "its rootDSE cannot be read (LDAP result {})",
+                    answer.result
+                ))
+            })
+    }
+
+    /// Runs one exchange in a task of its own, within the time-out.
+    pub(crate) async fn call<T, F>(&self, exchange: impl FnOnce(Ldap) -> F) -> Result<T, CallError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, CallError>> + Send + 'static,
+    {
+        in_task(self.time_out, exchange(self.ldap.clone())).await
+    }
+
+    pub(crate) fn is_closed(&mut self) -> bool {
+        self.ldap.is_closed()
+    }
+}
+
+/// The task is aborted when the time-out passes or the caller gives up.
+async fn in_task<T: Send + 'static>(
+    time_out: Duration,
+    work: impl Future<Output = Result<T, CallError>> + Send + 'static,
+) -> Result<T, CallError> {
+    let mut task = JoinSet::new();
+    task.spawn(work);
+    match timeout(time_out, task.join_next()).await {
+        Ok(Some(Ok(outcome))) => outcome,
+        Ok(Some(Err(_)) | None) => Err(CallError::Lost("it sent malformed data".to_owned())),
+        Err(_) => Err(CallError::Lost(format!(
+            "no answer within {} ms",
+            time_out.as_millis()
+        ))),
+    }
+}
+
+fn unconnected(error: LdapError) -> ConnectError {
+    let LdapError::Io { source } = error else {
+        return ConnectError::Unreachable("the connection cannot be made".to_owned());
+    };
+    let tls = source
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(error @ rustls::Error::InvalidCertificate(_)) => ConnectError::Untrusted(format!(
+            "its certificate is not one of this forest's: {error}"
+        )),
+        _ => ConnectError::Unreachable(source.to_string()),
+    }
+}

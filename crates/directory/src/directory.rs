@@ -1,0 +1,483 @@
+//! One domain's (or a forest's global catalog's) endpoints as one directory.
+
+use std::{sync::Arc, time::Duration};
+
+use ldap3::Scope;
+use operation::{DomainName, ObjectGuid, Reason};
+use secrecy::{ExposeSecret as _, SecretString};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use crate::{
+    Account, ConfigurationError, DeadlineInstant, DirectoryError, Endpoint, Explained, Found,
+    Identifier, PasswordWrite, RootDse, WriteError, WriteReceipt,
+    account::{ACCOUNT_ATTRIBUTES, FOUND_ATTRIBUTES, account, allowed_attributes, found},
+    clock::ControllerClock,
+    connection::{Answer, CallError, Connection, tls},
+    explain::{bind_code, explain, name_missing_right},
+    filter,
+    pool::{Credentials, Lease, Pool},
+    reading::Entry,
+};
+
+/// More objects with one identifier than anybody could mean.
+const MOST_FOUND: i32 = 32;
+
+/// How to reach a directory.
+#[derive(Debug)]
+pub struct DirectoryConfig {
+    /// In the order in which they are to be asked.
+    pub endpoints: Vec<String>,
+    pub ca_pem: Vec<u8>,
+    pub account: String,
+    pub password: SecretString,
+    /// The most connections to one endpoint.
+    pub connections: usize,
+    /// Of each single exchange.
+    pub operation_timeout: Duration,
+}
+
+/// A pool of bound LDAPS connections to an ordered list of endpoints, with failover.
+#[derive(Debug)]
+pub struct Directory {
+    pools: Vec<Pool>,
+    time_out: Duration,
+}
+
+/// Whether a password opens an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opens {
+    Yes,
+    /// It is the right one, but expired or to be changed first.
+    YesButMustChange,
+    No,
+    /// The bind was refused for another cause (its `data` code, 0 if none): nothing is known.
+    Unknown(u32),
+}
+
+/// One read of an entry or entries.
+struct Search<'a> {
+    base: &'a str,
+    scope: Scope,
+    filter: &'a str,
+    attributes: &'static [&'static str],
+    limit: i32,
+}
+
+impl Directory {
+    pub fn new(config: DirectoryConfig) -> Result<Arc<Self>, ConfigurationError> {
+        if config.account.is_empty() || config.password.expose_secret().is_empty() {
+            return Err(ConfigurationError::NoCredentials);
+        }
+        if config.endpoints.is_empty() {
+            return Err(ConfigurationError::NoEndpoint);
+        }
+        if config.connections == 0 || config.operation_timeout.is_zero() {
+            return Err(ConfigurationError::NoCapacity);
+        }
+        let tls = tls(&config.ca_pem)?;
+        let credentials = Arc::new(Credentials {
+            account: config.account,
+            password: config.password,
+        });
+        let pools = config
+            .endpoints
+            .iter()
+            .map(|endpoint| {
+                Ok(Pool::new(
+                    endpoint.parse::<Endpoint>()?,
+                    Arc::clone(&tls),
+                    Arc::clone(&credentials),
+                    config.connections,
+                    config.operation_timeout,
+                ))
+            })
+            .collect::<Result<_, ConfigurationError>>()?;
+        Ok(Arc::new(Self {
+            pools,
+            time_out: config.operation_timeout,
+        }))
+    }
+
+    /// Asks the first domain controller that answers about itself, connecting if need be.
+    pub async fn probe(&self) -> Result<RootDse, DirectoryError> {
+        let mut last = None;
+        for pool in self.in_order(None) {
+            match probe(pool).await {
+                Ok(root) => return Ok(root),
+                Err(error) => last = Some(error),
+            }
+            if pool.standing_refusal().is_some() {
+                break;
+            }
+        }
+        Err(last.unwrap_or_else(|| self.nobody(None)))
+    }
+
+    /// Asks every domain controller about itself, for telling each one's health.
+    pub async fn probe_each(&self) -> Vec<(String, Result<RootDse, DirectoryError>)> {
+        futures_util::future::join_all(
+            self.pools
+                .iter()
+                .map(|pool| async move { (pool.endpoint.to_string(), probe(pool).await) }),
+        )
+        .await
+    }
+
+    /// What is known of one domain controller's clock.
+    pub fn clock_of(&self, domain_controller: &str) -> ControllerClock {
+        self.pools
+            .iter()
+            .find(|pool| pool.endpoint.to_string() == domain_controller)
+            .map(Pool::clock)
+            .unwrap_or_default()
+    }
+
+    /// Finds the objects with this identifier in a domain; on a global catalog also in those below.
+    pub async fn find(
+        &self,
+        base: &DomainName,
+        by: &Identifier,
+    ) -> Result<Vec<Found>, DirectoryError> {
+        let search = Search {
+            base: &filter::base(base),
+            scope: Scope::Subtree,
+            filter: &filter::by(by),
+            attributes: FOUND_ATTRIBUTES,
+            limit: MOST_FOUND,
+        };
+        let (entries, _) = self.search(&search, None).await?;
+        Ok(entries.iter().filter_map(found).collect())
+    }
+
+    /// Reads an account. None if there is no object with this GUID in the domain.
+    pub async fn read_account(&self, guid: ObjectGuid) -> Result<Option<Account>, DirectoryError> {
+        self.account(guid, None).await
+    }
+
+    /// Reads an account at one domain controller only: another may not have heard of a write yet.
+    pub async fn read_account_at(
+        &self,
+        guid: ObjectGuid,
+        domain_controller: &str,
+    ) -> Result<Option<Account>, DirectoryError> {
+        self.account(guid, Some(domain_controller)).await
+    }
+
+    async fn account(
+        &self,
+        guid: ObjectGuid,
+        only: Option<&str>,
+    ) -> Result<Option<Account>, DirectoryError> {
+        let search = Search {
+            base: &by_guid(guid),
+            scope: Scope::Base,
+            filter: "(objectClass=*)",
+            attributes: ACCOUNT_ATTRIBUTES,
+            limit: 1,
+        };
+        let (entries, pool) = self.search(&search, only).await?;
+        let endpoint = pool.endpoint.to_string();
+        entries
+            .first()
+            .map(|entry| {
+                account(entry, &endpoint).ok_or(DirectoryError::Unexpected {
+                    endpoint: endpoint.clone(),
+                    cause: "the account came without its objectGUID".to_owned(),
+                })
+            })
+            .transpose()
+    }
+
+    /// Carries out a write as one modify, at the first domain controller that can be reached. The
+    /// modify is sent only if its own time-out still ends before `at`.
+    pub async fn write(
+        &self,
+        guid: ObjectGuid,
+        change: &PasswordWrite,
+        at: DeadlineInstant,
+    ) -> Result<WriteReceipt, WriteError> {
+        let mut last = None;
+        for pool in self.in_order(None) {
+            match self.write_at(pool, guid, change, at).await {
+                Err(WriteError::CertainlyNot(explained)) if explained.transient => {
+                    last = Some(explained);
+                }
+                decided => return decided,
+            }
+        }
+        Err(WriteError::CertainlyNot(
+            last.unwrap_or_else(|| self.nobody(None).explained()),
+        ))
+    }
+
+    async fn write_at(
+        &self,
+        pool: &Pool,
+        guid: ObjectGuid,
+        change: &PasswordWrite,
+        at: DeadlineInstant,
+    ) -> Result<WriteReceipt, WriteError> {
+        let certainly_not = |error: DirectoryError| WriteError::CertainlyNot(error.explained());
+        // a connection proven alive a moment ago makes an unknown outcome rare
+        let (lease, _) = proven(pool).await.map_err(|error| {
+            // nothing was sent: another may do, unless the account itself is refused
+            WriteError::CertainlyNot(Explained {
+                transient: pool.standing_refusal().is_none(),
+                ..error.explained()
+            })
+        })?;
+        if Instant::now() + self.time_out > at {
+            pool.give_back(lease);
+            return Err(WriteError::CertainlyNot(Explained {
+                reason: Reason::DeadlineExceeded,
+                detail: "the write could no longer end before the deadline".to_owned(),
+                violations: Vec::new(),
+                transient: false,
+            }));
+        }
+        let (target, modifications) = (by_guid(guid), change.modifications());
+        let began = OffsetDateTime::now_utc();
+        let sent =
+            lease
+                .connection
+                .call(|mut ldap| async move {
+                    Ok(Answer::from(ldap.modify(&target, modifications).await?))
+                })
+                .await;
+        let ended = OffsetDateTime::now_utc();
+        match sent {
+            Ok(answer) if answer.result == 0 => {
+                pool.give_back(lease);
+                let clock = pool.clock();
+                Ok(WriteReceipt {
+                    domain_controller: pool.endpoint.to_string(),
+                    began: clock.earliest(began),
+                    ended: clock.latest(ended),
+                })
+            }
+            Ok(answer) => {
+                let mut explained = explain(change, answer.result, &answer.text);
+                if matches!(
+                    explained.reason,
+                    Reason::AccessDenied | Reason::CannotChangePassword
+                ) {
+                    let allowed = allowed_on(&lease.connection, guid).await;
+                    name_missing_right(change, allowed.as_ref(), &mut explained);
+                }
+                if explained.transient {
+                    pool.failed();
+                } else {
+                    pool.give_back(lease);
+                }
+                Err(WriteError::CertainlyNot(explained))
+            }
+            Err(CallError::NotSent) => {
+                pool.failed();
+                let error = DirectoryError::Unavailable {
+                    endpoint: pool.endpoint.to_string(),
+                    cause: CallError::NotSent.cause(),
+                };
+                Err(certainly_not(error))
+            }
+            Err(CallError::Lost(cause)) => {
+                pool.forget_idle();
+                pool.failed();
+                Err(WriteError::Unknown(format!("{}: {cause}", pool.endpoint)))
+            }
+        }
+    }
+
+    /// Whether a password opens an account: a bind on a connection of its own, thrown away after.
+    pub async fn opens(
+        &self,
+        user_principal_name_or_dn: &str,
+        password: &SecretString,
+    ) -> Result<Opens, DirectoryError> {
+        self.opens_in(user_principal_name_or_dn, password, None)
+            .await
+    }
+
+    /// The same at one domain controller only.
+    pub async fn opens_at(
+        &self,
+        user_principal_name_or_dn: &str,
+        password: &SecretString,
+        domain_controller: &str,
+    ) -> Result<Opens, DirectoryError> {
+        self.opens_in(user_principal_name_or_dn, password, Some(domain_controller))
+            .await
+    }
+
+    async fn opens_in(
+        &self,
+        name: &str,
+        password: &SecretString,
+        only: Option<&str>,
+    ) -> Result<Opens, DirectoryError> {
+        // RFC 4513 5.1.2: without a name or a password the bind is anonymous, and succeeds
+        if name.is_empty() || password.expose_secret().is_empty() {
+            return Ok(Opens::No);
+        }
+        let mut last = None;
+        for pool in self.in_order(only) {
+            let tls = Arc::clone(&pool.tls);
+            let connection = match Connection::open(&pool.endpoint, tls, pool.time_out).await {
+                Ok(connection) => connection,
+                Err(error) => {
+                    last = Some(error.at(&pool.endpoint));
+                    continue;
+                }
+            };
+            // sent once only: a repeat would count twice towards the lockout
+            return match connection.bind(name, password).await {
+                Ok(answer) => Ok(opened(&answer)),
+                Err(error) => Err(unavailable(pool, error)),
+            };
+        }
+        Err(last.unwrap_or_else(|| self.nobody(only)))
+    }
+
+    /// Reads from the first domain controller that answers. Reads may be repeated freely.
+    async fn search(
+        &self,
+        search: &Search<'_>,
+        only: Option<&str>,
+    ) -> Result<(Vec<Entry>, &Pool), DirectoryError> {
+        let mut last = None;
+        for pool in self.in_order(only) {
+            match search_at(pool, search).await {
+                Ok(entries) => return Ok((entries, pool)),
+                Err(error) => last = Some(error),
+            }
+            if pool.standing_refusal().is_some() {
+                break; // the account is refused: asking on would only count to its lockout
+            }
+        }
+        Err(last.unwrap_or_else(|| self.nobody(only)))
+    }
+
+    /// The endpoints as configured, those that failed a moment ago last.
+    fn in_order(&self, only: Option<&str>) -> impl Iterator<Item = &Pool> + use<'_> {
+        let mut pools: Vec<&Pool> = self
+            .pools
+            .iter()
+            .filter(|pool| only.is_none_or(|only| pool.endpoint.to_string() == only))
+            .collect();
+        pools.sort_by_key(|pool| pool.rests());
+        pools.into_iter()
+    }
+
+    fn nobody(&self, only: Option<&str>) -> DirectoryError {
+        let known: Vec<String> = self.pools.iter().map(|p| p.endpoint.to_string()).collect();
+        DirectoryError::Misconfigured {
+            endpoint: only.map_or_else(|| known.join(", "), str::to_owned),
+            cause: "it is not one of the configured domain controllers".to_owned(),
+        }
+    }
+}
+
+/// `<GUID=…>` as a name (MS-ADTS 3.1.1.3.1.2.4): a rename or move cannot break it.
+fn by_guid(guid: ObjectGuid) -> String {
+    format!("<GUID={guid}>")
+}
+
+fn unavailable(pool: &Pool, error: CallError) -> DirectoryError {
+    DirectoryError::Unavailable {
+        endpoint: pool.endpoint.to_string(),
+        cause: error.cause(),
+    }
+}
+
+/// A connection that answered just now, and what it said. An idle one that died is replaced.
+async fn proven(pool: &Pool) -> Result<(Lease, RootDse), DirectoryError> {
+    loop {
+        let lease = pool.lease().await?;
+        match lease.connection.root_dse(&pool.endpoint).await {
+            Ok(root) => {
+                pool.observe(&root);
+                return Ok((lease, root));
+            }
+            Err(_) if lease.reused => pool.forget_idle(),
+            Err(error) => {
+                pool.failed();
+                return Err(unavailable(pool, error));
+            }
+        }
+    }
+}
+
+async fn probe(pool: &Pool) -> Result<RootDse, DirectoryError> {
+    let (lease, root) = proven(pool).await?;
+    pool.give_back(lease);
+    Ok(root)
+}
+
+async fn search_at(pool: &Pool, search: &Search<'_>) -> Result<Vec<Entry>, DirectoryError> {
+    let (lease, _) = proven(pool).await?;
+    let answered = lease
+        .connection
+        .search(
+            search.base,
+            search.scope,
+            search.filter.to_owned(),
+            search.attributes,
+            search.limit,
+        )
+        .await;
+    let (entries, answer) = answered.map_err(|error| {
+        pool.forget_idle();
+        pool.failed();
+        unavailable(pool, error)
+    })?;
+    let endpoint = pool.endpoint.to_string();
+    let cause = format!("the search ended with LDAP result {}", answer.result);
+    let error = match answer.result {
+        // 4: more than we asked for, which is already more than one
+        0 | 4 => {
+            pool.give_back(lease);
+            return Ok(entries);
+        }
+        32 => {
+            pool.give_back(lease);
+            return Ok(Vec::new());
+        }
+        1 | 3 | 11 | 51 | 52 | 80 => {
+            pool.failed();
+            return Err(DirectoryError::Unavailable { endpoint, cause });
+        }
+        10 | 8 | 13 | 50 => DirectoryError::Misconfigured { endpoint, cause },
+        _ => DirectoryError::Unexpected { endpoint, cause },
+    };
+    pool.give_back(lease);
+    Err(error)
+}
+
+/// What the service account may write on the object; None if that cannot be read.
+async fn allowed_on(
+    connection: &Connection,
+    guid: ObjectGuid,
+) -> Option<std::collections::BTreeSet<String>> {
+    let filter = "(objectClass=*)".to_owned();
+    let (entries, _) = connection
+        .search(
+            &by_guid(guid),
+            Scope::Base,
+            filter,
+            &["allowedAttributesEffective"],
+            1,
+        )
+        .await
+        .ok()?;
+    entries.first().map(allowed_attributes)
+}
+
+fn opened(answer: &Answer) -> Opens {
+    match (answer.result, bind_code(&answer.text)) {
+        (0, _) => Opens::Yes,
+        // the password is looked at before its age (MS-ERREF ERROR_PASSWORD_EXPIRED, _MUST_CHANGE)
+        (49, Some(0x532 | 0x773)) => Opens::YesButMustChange,
+        (49, Some(0x52e)) => Opens::No,
+        (_, code) => Opens::Unknown(code.unwrap_or(0)),
+    }
+}

@@ -1,0 +1,183 @@
+//! The bound connections to one endpoint.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rustls::ClientConfig;
+use secrecy::SecretString;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout},
+};
+
+use crate::{
+    DirectoryError, Endpoint, RootDse, clock::ControllerClock, connection::Connection,
+    error::ConnectError,
+};
+
+/// How long an endpoint that failed is asked last.
+const REST_AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// How long a refusal of the service account is believed: each further try counts to its lockout.
+const REST_AFTER_REFUSAL: Duration = Duration::from_secs(15);
+
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    pub(crate) account: String,
+    pub(crate) password: SecretString,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    idle: Vec<Connection>,
+    clock: ControllerClock,
+    failed_at: Option<Instant>,
+    refused: Option<(Instant, DirectoryError)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) time_out: Duration,
+    credentials: Arc<Credentials>,
+    permits: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+/// A connection in use. Given back with [`Pool::give_back`]; dropped, it is closed.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    pub(crate) connection: Connection,
+    /// It was used before, and may have died since.
+    pub(crate) reused: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        tls: Arc<ClientConfig>,
+        credentials: Arc<Credentials>,
+        connections: usize,
+        time_out: Duration,
+    ) -> Self {
+        Self {
+            endpoint,
+            tls,
+            time_out,
+            credentials,
+            permits: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
+            state: Mutex::default(),
+        }
+    }
+
+    /// A bound connection: an idle one, else a new one.
+    pub(crate) async fn lease(&self) -> Result<Lease, DirectoryError> {
+        let permits = Arc::clone(&self.permits);
+        let Ok(Ok(permit)) = timeout(self.time_out, permits.acquire_owned()).await else {
+            let busy = ConnectError::Unreachable("every connection is in use".to_owned());
+            return Err(busy.at(&self.endpoint));
+        };
+        if let Some(connection) = self.idle() {
+            return Ok(Lease {
+                connection,
+                reused: true,
+                _permit: permit,
+            });
+        }
+        if let Some(refusal) = self.standing_refusal() {
+            return Err(refusal);
+        }
+        match self.connect().await {
+            Ok(connection) => {
+                self.state().refused = None;
+                Ok(Lease {
+                    connection,
+                    reused: false,
+                    _permit: permit,
+                })
+            }
+            Err(error) => {
+                let refused = matches!(error, ConnectError::BindRefused(_));
+                let error = error.at(&self.endpoint);
+                let mut state = self.state();
+                state.failed_at = Some(Instant::now());
+                if refused {
+                    state.refused = Some((Instant::now(), error.clone()));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, ConnectError> {
+        let connection =
+            Connection::open(&self.endpoint, Arc::clone(&self.tls), self.time_out).await?;
+        connection
+            .sign_in(&self.credentials.account, &self.credentials.password)
+            .await?;
+        tracing::debug!(endpoint = %self.endpoint, "connected");
+        Ok(connection)
+    }
+
+    /// Takes back a connection whose last exchange ended well.
+    pub(crate) fn give_back(&self, lease: Lease) {
+        let mut state = self.state();
+        state.failed_at = None;
+        state.idle.push(lease.connection);
+    }
+
+    /// An exchange failed: what is idle is as suspect as the connection it failed on.
+    pub(crate) fn forget_idle(&self) {
+        let suspects = std::mem::take(&mut self.state().idle);
+        drop(suspects);
+    }
+
+    pub(crate) fn failed(&self) {
+        self.state().failed_at = Some(Instant::now());
+    }
+
+    /// Failed a moment ago: others are asked first.
+    pub(crate) fn rests(&self) -> bool {
+        self.state()
+            .failed_at
+            .is_some_and(|at| at.elapsed() < REST_AFTER_FAILURE)
+    }
+
+    pub(crate) fn observe(&self, root: &RootDse) {
+        self.state()
+            .clock
+            .observe(root.sent, root.received, root.current_time);
+    }
+
+    pub(crate) fn clock(&self) -> ControllerClock {
+        self.state().clock.clone()
+    }
+
+    fn idle(&self) -> Option<Connection> {
+        let mut state = self.state();
+        while let Some(mut connection) = state.idle.pop() {
+            if !connection.is_closed() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// The service account was refused a moment ago.
+    pub(crate) fn standing_refusal(&self) -> Option<DirectoryError> {
+        self.state()
+            .refused
+            .as_ref()
+            .filter(|(at, _)| at.elapsed() < REST_AFTER_REFUSAL)
+            .map(|(_, error)| error.clone())
+    }
+
+    /// Never held across an await; a panic while it was held leaves nothing half done.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
