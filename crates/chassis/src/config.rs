@@ -77,7 +77,7 @@ impl Config {
         let mut config: Self = Figment::from(Toml::string(text))
             .merge(&overrides)
             .extract()
-            .map_err(|error| locate(path, text, positions.get_ref(), &overrides, error))?;
+            .map_err(|error| locate(path, text, positions.get_ref(), &overrides, &error))?;
 
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
         for relative in config.paths_mut() {
@@ -141,18 +141,16 @@ fn locate(
     text: &str,
     file: &DeTable<'_>,
     overrides: &Overrides,
-    error: figment::Error,
+    error: &figment::Error,
 ) -> ConfigError {
     let mut keys = error.path.clone();
     let reason = match &error.kind {
-        Kind::UnknownField(key, known) => {
-            keys.push(key.clone());
-            format!(
-                "unknown key `{}`; known here: {}",
-                keys.join("."),
-                known.join(", ")
-            )
-        }
+        // an unknown key is in the path already, a missing one is not
+        Kind::UnknownField(_, known) => format!(
+            "unknown key `{}`; known here: {}",
+            keys.join("."),
+            known.join(", ")
+        ),
         Kind::MissingField(key) => {
             keys.push(key.to_string());
             let reason = format!("`{}` is missing", keys.join("."));

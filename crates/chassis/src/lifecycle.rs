@@ -271,6 +271,7 @@ where
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("the admin server cannot listen on {address}"))?;
+    let address = listener.local_addr().unwrap_or(address);
     let signals = tokio::spawn(hear_signals(terminate, interrupt, shutdown.clone()));
     let closing = CancellationToken::new();
     let router = admin::router(Admin {

@@ -57,7 +57,7 @@ pub(crate) fn start(kind: &'static str, config: &Config) -> Result<Telemetry, Te
         None => None,
     };
     // without an exporter there is no layer: an id of a trace nobody keeps helps nobody
-    let traces = tracers
+    let spans = tracers
         .as_ref()
         .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("writeback")));
 
@@ -77,7 +77,7 @@ pub(crate) fn start(kind: &'static str, config: &Config) -> Result<Telemetry, Te
     tracing_subscriber::registry()
         .with(filter)
         .with(lines)
-        .with(traces)
+        .with(spans)
         .try_init()?;
 
     let metrics = Registry::new();

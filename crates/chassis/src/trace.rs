@@ -66,3 +66,46 @@ impl Extractor for ReceivedHeaders<'_> {
         self.0.keys().map(HeaderName::as_str).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
+    use tonic::{Request, metadata::MetadataMap};
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+    use crate::rpc;
+
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    /// W3C Trace Context: the trace's id goes through, the parent's id becomes this span's.
+    #[test]
+    fn a_trace_goes_through_this_process() {
+        use opentelemetry::trace::TracerProvider as _;
+        global::set_text_map_propagator(TraceContextPropagator::new());
+        let tracers = SdkTracerProvider::builder().build();
+        let layer = tracing_opentelemetry::layer().with_tracer(tracers.tracer("test"));
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            let mut received = HeaderMap::new();
+            received.insert("traceparent", HeaderValue::from_static(PARENT));
+            let span = tracing::info_span!("work", trace_id = tracing::field::Empty);
+            continue_from(&span, extract_http(&received));
+            span.in_scope(|| {
+                let mut sent = HeaderMap::new();
+                inject_http(&mut sent);
+                let parent = sent["traceparent"].to_str().unwrap();
+                assert!(parent.starts_with(&PARENT[..36]), "{parent}");
+                assert_ne!(parent, PARENT);
+                let request = rpc::inject(Request::new(()));
+                let context = rpc::extract(request.metadata());
+                assert_eq!(
+                    context.span().span_context().trace_id().to_string(),
+                    PARENT[3..35]
+                );
+            });
+        });
+        let nothing = rpc::extract(&MetadataMap::new());
+        assert!(!nothing.span().span_context().is_valid());
+    }
+}
