@@ -38,6 +38,14 @@ fn as_a_service() {
                 });
                 Ok(())
             }
+            "tracing" => {
+                let span = tracing::info_span!("work", trace_id = tracing::field::Empty);
+                crate::trace::continue_from(&span, opentelemetry::Context::new());
+                span.in_scope(|| tracing::info!("in a span"));
+                drop(span);
+                chassis.shutdown.cancelled().await;
+                Ok(())
+            }
             "stubborn" => std::future::pending().await,
             "failing" => {
                 chassis.spawn("pump", async { anyhow::bail!("the pump broke") });
@@ -66,10 +74,14 @@ struct Service {
 
 impl Service {
     fn start(case: &str, grace: u64) -> Self {
+        Self::start_also(case, grace, "")
+    }
+
+    fn start_also(case: &str, grace: u64, more: &str) -> Self {
         let text = format!(
             "[service]\nadmin_listen = '127.0.0.1:0'\nshutdown_grace_seconds = {grace}\n\
              [broker]\nurl = 'amqp://127.0.0.1'\nusername = 'a'\npassword_file = 'a'\n\
-             [ledger]\nurls = ['http://127.0.0.1:9']\n"
+             [ledger]\nurls = ['http://127.0.0.1:9']\n{more}"
         );
         Self::start_with(case, &text)
     }
@@ -171,6 +183,17 @@ fn a_service_lives_on_its_tasks_and_is_not_ready_before_its_gates() {
     assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
     service.signal();
     assert_eq!(service.end().0, 0);
+}
+
+#[test]
+fn a_collector_that_is_away_does_not_keep_the_service_from_ending() {
+    let more = "[telemetry]\notlp_endpoint = 'http://127.0.0.1:9'\n";
+    let mut service = Service::start_also("tracing", 20, more);
+    let line = service.until("in a span");
+    assert!(line.contains("trace_id"), "{line}");
+    service.signal();
+    let (code, log) = service.end();
+    assert_eq!(code, 0, "{log}");
 }
 
 #[test]
