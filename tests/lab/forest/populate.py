@@ -39,7 +39,7 @@ def account(ou, given, surname, password, login=None):
     login = login or f"{given}.{surname}".lower()
     name = f"{given} {surname}"
     db.newuser(login, password, userou=ou.removesuffix("," + base), givenname=given, surname=surname,
-               mailaddress=f"{login}@{suffix}")
+               useusernameascn=None, mailaddress=f"{login}@{suffix}")
     found = db.search(base, expression=f"(sAMAccountName={login})", attrs=["objectGUID"])[0]
     message = ldb.Message(found.dn)
     message["upn"] = ldb.MessageElement(f"{login}@{suffix}", ldb.FLAG_MOD_REPLACE, "userPrincipalName")

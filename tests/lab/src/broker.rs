@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use crate::database::user;
 use crate::forest::FORESTS;
 use crate::place::{
-    AMQP_PORT, BROKER_METRICS_PORT, ERLANG_DISTRIBUTION_PORT, ERLANG_NAMES_PORT, MANAGEMENT_PORT, Place,
+    AMQP_PORT, BROKER_METRICS_PORT, ERLANG_DISTRIBUTION_PORT, ERLANG_NAMES_PORT, MANAGEMENT_PORT,
+    Place,
 };
 use crate::process::Recipe;
 use crate::secret;
@@ -28,12 +29,16 @@ pub(crate) fn password_file(place: &Place, name: &str) -> PathBuf {
 
 pub(crate) fn amqp_url(place: &Place) -> anyhow::Result<String> {
     let password = secret::password(&password_file(place, ADMINISTRATOR))?;
-    Ok(format!("amqp://{ADMINISTRATOR}:{password}@127.0.0.1:{AMQP_PORT}/{VIRTUAL_HOST}"))
+    Ok(format!(
+        "amqp://{ADMINISTRATOR}:{password}@127.0.0.1:{AMQP_PORT}/{VIRTUAL_HOST}"
+    ))
 }
 
 pub(crate) fn management_url(place: &Place) -> anyhow::Result<String> {
     let password = secret::password(&password_file(place, ADMINISTRATOR))?;
-    Ok(format!("http://{ADMINISTRATOR}:{password}@127.0.0.1:{MANAGEMENT_PORT}"))
+    Ok(format!(
+        "http://{ADMINISTRATOR}:{password}@127.0.0.1:{MANAGEMENT_PORT}"
+    ))
 }
 
 /// The regular expressions of what a user may configure, write and read.
@@ -88,7 +93,13 @@ fn password_hash(password: &str) -> anyhow::Result<String> {
 fn definitions(place: &Place) -> anyhow::Result<Value> {
     let mut users = Vec::new();
     let mut permissions = Vec::new();
-    for Rights { user, configure, write, read } in rights() {
+    for Rights {
+        user,
+        configure,
+        write,
+        read,
+    } in rights()
+    {
         let password = secret::password(&password_file(place, &user))?;
         users.push(json!({
             "name": user,
@@ -108,7 +119,10 @@ pub(crate) fn prepare(place: &Place) -> anyhow::Result<[Recipe; 2]> {
     let home = place.path("rabbitmq");
     fs::create_dir_all(home.join("log"))?;
     let definitions_file = home.join("definitions.json");
-    secret::write_private(&definitions_file, serde_json::to_string_pretty(&definitions(place)?)?.as_bytes())?;
+    secret::write_private(
+        &definitions_file,
+        serde_json::to_string_pretty(&definitions(place)?)?.as_bytes(),
+    )?;
     let configuration = home.join("rabbitmq.conf");
     fs::write(
         &configuration,
@@ -122,24 +136,54 @@ pub(crate) fn prepare(place: &Place) -> anyhow::Result<[Recipe; 2]> {
             definitions_file.display()
         ),
     )?;
-    fs::write(home.join("enabled_plugins"), "[rabbitmq_management,rabbitmq_prometheus].\n")?;
+    fs::write(
+        home.join("enabled_plugins"),
+        "[rabbitmq_management,rabbitmq_prometheus].\n",
+    )?;
     let owner = user("rabbitmq")?;
-    for path in [&home, &home.join("log"), &definitions_file, &configuration, &home.join("enabled_plugins")] {
+    for path in [
+        &home,
+        &home.join("log"),
+        &definitions_file,
+        &configuration,
+        &home.join("enabled_plugins"),
+    ] {
         nix::unistd::chown(path, owner, None)?;
     }
 
-    let names: (String, OsString) = ("ERL_EPMD_PORT".to_owned(), ERLANG_NAMES_PORT.to_string().into());
+    let names: (String, OsString) = (
+        "ERL_EPMD_PORT".to_owned(),
+        ERLANG_NAMES_PORT.to_string().into(),
+    );
     let mut environment = vec![
         ("HOME".to_owned(), home.clone().into()),
-        ("RABBITMQ_NODENAME".to_owned(), "writeback-lab@localhost".into()),
-        ("RABBITMQ_DIST_PORT".to_owned(), ERLANG_DISTRIBUTION_PORT.to_string().into()),
+        (
+            "RABBITMQ_NODENAME".to_owned(),
+            "writeback-lab@localhost".into(),
+        ),
+        (
+            "RABBITMQ_DIST_PORT".to_owned(),
+            ERLANG_DISTRIBUTION_PORT.to_string().into(),
+        ),
         ("RABBITMQ_CONFIG_FILE".to_owned(), configuration.into()),
-        ("RABBITMQ_CONF_ENV_FILE".to_owned(), home.join("none.conf").into()),
-        ("RABBITMQ_ENABLED_PLUGINS_FILE".to_owned(), home.join("enabled_plugins").into()),
-        ("RABBITMQ_MNESIA_BASE".to_owned(), home.join("mnesia").into()),
+        (
+            "RABBITMQ_CONF_ENV_FILE".to_owned(),
+            home.join("none.conf").into(),
+        ),
+        (
+            "RABBITMQ_ENABLED_PLUGINS_FILE".to_owned(),
+            home.join("enabled_plugins").into(),
+        ),
+        (
+            "RABBITMQ_MNESIA_BASE".to_owned(),
+            home.join("mnesia").into(),
+        ),
         ("RABBITMQ_LOG_BASE".to_owned(), home.join("log").into()),
         ("RABBITMQ_SCHEMA_DIR".to_owned(), home.join("schema").into()),
-        ("RABBITMQ_GENERATED_CONFIG_DIR".to_owned(), home.join("schema").into()),
+        (
+            "RABBITMQ_GENERATED_CONFIG_DIR".to_owned(),
+            home.join("schema").into(),
+        ),
         ("RABBITMQ_PID_FILE".to_owned(), home.join("pid").into()),
         // the launcher then becomes the node, instead of a shell that waits for it and outlives our signals
         ("RUNNING_UNDER_SYSTEMD".to_owned(), "1".into()),
@@ -157,16 +201,35 @@ pub(crate) fn prepare(place: &Place) -> anyhow::Result<[Recipe; 2]> {
         admin: None,
     };
     Ok([
-        recipe("epmd", "epmd".into(), vec!["-address".into(), "127.0.0.1".into()], vec![names]),
-        recipe("rabbitmq", "/usr/lib/rabbitmq/bin/rabbitmq-server".into(), Vec::new(), environment),
+        recipe(
+            "epmd",
+            "epmd".into(),
+            vec!["-address".into(), "127.0.0.1".into()],
+            vec![names],
+        ),
+        recipe(
+            "rabbitmq",
+            "/usr/lib/rabbitmq/bin/rabbitmq-server".into(),
+            Vec::new(),
+            environment,
+        ),
     ])
 }
 
 pub(crate) async fn answers(place: &Place) -> bool {
-    let Ok(password) = secret::password(&password_file(place, ADMINISTRATOR)) else { return false };
-    let Ok(client) = reqwest::Client::builder().timeout(Duration::from_secs(3)).build() else { return false };
+    let Ok(password) = secret::password(&password_file(place, ADMINISTRATOR)) else {
+        return false;
+    };
+    let Ok(client) = reqwest::Client::builder()
+        .timeout(Duration::from_secs(3))
+        .build()
+    else {
+        return false;
+    };
     client
-        .get(format!("http://127.0.0.1:{MANAGEMENT_PORT}/api/health/checks/port-listener/{AMQP_PORT}"))
+        .get(format!(
+            "http://127.0.0.1:{MANAGEMENT_PORT}/api/health/checks/port-listener/{AMQP_PORT}"
+        ))
         .basic_auth(ADMINISTRATOR, Some(password))
         .send()
         .await

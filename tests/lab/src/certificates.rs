@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use time::{Duration, OffsetDateTime};
 
 use crate::secret::write_private;
@@ -14,7 +17,11 @@ pub(crate) struct ServerCertificate {
 }
 
 /// Makes `ca.pem`, `server.pem` and `server.key` in the folder, for these host names and addresses.
-pub(crate) fn make(folder: &Path, authority: &str, names: Vec<String>) -> anyhow::Result<ServerCertificate> {
+pub(crate) fn make(
+    folder: &Path,
+    authority: &str,
+    names: Vec<String>,
+) -> anyhow::Result<ServerCertificate> {
     let begins = OffsetDateTime::now_utc() - Duration::days(1);
     let ends = begins + Duration::days(825);
 

@@ -34,20 +34,32 @@ pub async fn up(place: &Place, infrastructure_only: bool) -> anyhow::Result<()> 
         progress.show()?;
         if supervisor(place).is_none() {
             progress.show()?;
-            bail!("the lab could not start; see {}", place.directory().join("log").display());
+            bail!(
+                "the lab could not start; see {}",
+                place.directory().join("log").display()
+            );
         }
         let waiting = waiting_for(place).await;
         if waiting.as_ref().is_some_and(Vec::is_empty) {
             break;
         }
         if begun.elapsed() > UP_PATIENCE {
-            let names = waiting.map_or_else(|| "the infrastructure".to_owned(), |names| names.join(", "));
-            bail!("not ready after {} s: {names}; see {}", UP_PATIENCE.as_secs(), place.path("log").display());
+            let names =
+                waiting.map_or_else(|| "the infrastructure".to_owned(), |names| names.join(", "));
+            bail!(
+                "not ready after {} s: {names}; see {}",
+                UP_PATIENCE.as_secs(),
+                place.path("log").display()
+            );
         }
         tokio::time::sleep(TICK).await;
     }
     progress.show()?;
-    println!("lab: {:5.1} s  ready: {}", begun.elapsed().as_secs_f32(), place.description().display());
+    println!(
+        "lab: {:5.1} s  ready: {}",
+        begun.elapsed().as_secs_f32(),
+        place.description().display()
+    );
     Ok(())
 }
 
@@ -73,19 +85,27 @@ pub async fn down(place: &Place) -> anyhow::Result<()> {
 
 /// The running supervisor, told from a stranger that was given its number since.
 fn supervisor(place: &Place) -> Option<Pid> {
-    let number: i32 = fs::read_to_string(place.supervisor_pid()).ok()?.trim().parse().ok()?;
+    let number: i32 = fs::read_to_string(place.supervisor_pid())
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     let pid = Pid::from_raw(number);
     if kill(pid, None) == Err(Errno::ESRCH) {
         return None;
     }
     let command_line = fs::read(format!("/proc/{number}/cmdline")).ok()?;
-    command_line.windows(9).any(|window| window == b"supervise").then_some(pid)
+    command_line
+        .windows(9)
+        .any(|window| window == b"supervise")
+        .then_some(pid)
 }
 
 fn start_supervisor(place: &Place, infrastructure_only: bool) -> anyhow::Result<()> {
     let directory = place.directory();
     if directory.exists() {
-        fs::remove_dir_all(&directory).with_context(|| format!("cannot clear {}", directory.display()))?;
+        fs::remove_dir_all(&directory)
+            .with_context(|| format!("cannot clear {}", directory.display()))?;
     }
     fs::create_dir_all(directory.join("log"))?;
     let log = File::create(place.log("supervisor"))?;
@@ -107,7 +127,10 @@ fn start_supervisor(place: &Place, infrastructure_only: bool) -> anyhow::Result<
 /// The services that are not ready; none at all while the lab has not described itself.
 async fn waiting_for(place: &Place) -> Option<Vec<String>> {
     let lab = Lab::load_from(place).ok()?;
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build().ok()?;
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(2))
+        .build()
+        .ok()?;
     let mut waiting = Vec::new();
     for Service { name, admin, .. } in lab.services {
         let answer = client.get(format!("{admin}/readyz")).send().await;

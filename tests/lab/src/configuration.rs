@@ -43,8 +43,14 @@ pub(crate) fn out_of_scope(forest: &ForestPlan) -> String {
 
 pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
     let signing = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
-    secret::write_private(&audit_signing_key(place), signing.serialize_pem().as_bytes())?;
-    let forests = FORESTS.iter().map(|plan| forest(place, plan)).collect::<anyhow::Result<Vec<_>>>()?;
+    secret::write_private(
+        &audit_signing_key(place),
+        signing.serialize_pem().as_bytes(),
+    )?;
+    let forests = FORESTS
+        .iter()
+        .map(|plan| forest(place, plan))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     let first_forest = FORESTS.first().map_or("", |plan| plan.id);
     let configuration = json!({
         "service": { "shutdown_grace_seconds": 10 },
@@ -76,5 +82,8 @@ pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
         },
         "forests": forests,
     });
-    secret::write_private(&file(place), toml::to_string_pretty(&configuration)?.as_bytes())
+    secret::write_private(
+        &file(place),
+        toml::to_string_pretty(&configuration)?.as_bytes(),
+    )
 }

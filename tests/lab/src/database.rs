@@ -23,7 +23,9 @@ pub(crate) fn password_file(place: &Place, role: &str) -> PathBuf {
 
 pub(crate) fn superuser_url(place: &Place) -> anyhow::Result<String> {
     let password = secret::password(&password_file(place, "postgres"))?;
-    Ok(format!("postgres://postgres:{password}@127.0.0.1:{POSTGRES_PORT}/writeback"))
+    Ok(format!(
+        "postgres://postgres:{password}@127.0.0.1:{POSTGRES_PORT}/writeback"
+    ))
 }
 
 /// Debian keeps each major version's programs apart and off the PATH; the newest is taken.
@@ -33,8 +35,12 @@ fn programs() -> anyhow::Result<PathBuf> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
     versions.sort_unstable();
-    let newest = versions.last().context("PostgreSQL is not installed: run tests/lab/install.sh")?;
-    Ok(Path::new("/usr/lib/postgresql").join(newest.to_string()).join("bin"))
+    let newest = versions
+        .last()
+        .context("PostgreSQL is not installed: run tests/lab/install.sh")?;
+    Ok(Path::new("/usr/lib/postgresql")
+        .join(newest.to_string())
+        .join("bin"))
 }
 
 pub(crate) async fn prepare(place: &Place) -> anyhow::Result<Recipe> {
@@ -47,10 +53,27 @@ pub(crate) async fn prepare(place: &Place) -> anyhow::Result<Recipe> {
     secret::write_private(&lent, password.as_bytes())?;
     nix::unistd::chown(&lent, user("postgres")?, None)?;
     let mut initdb = Command::new("setpriv");
-    initdb.args(["--reuid", "postgres", "--regid", "postgres", "--init-groups", "--"]);
+    initdb.args([
+        "--reuid",
+        "postgres",
+        "--regid",
+        "postgres",
+        "--init-groups",
+        "--",
+    ]);
     initdb.arg(programs()?.join("initdb"));
-    initdb.args(["--auth-host=scram-sha-256", "--auth-local=peer", "--username=postgres", "--encoding=UTF8"]);
-    initdb.args(["--locale=C.UTF-8", "--no-sync", "--pgdata"]).arg(&data).arg("--pwfile").arg(&lent).current_dir("/");
+    initdb.args([
+        "--auth-host=scram-sha-256",
+        "--auth-local=peer",
+        "--username=postgres",
+        "--encoding=UTF8",
+    ]);
+    initdb
+        .args(["--locale=C.UTF-8", "--no-sync", "--pgdata"])
+        .arg(&data)
+        .arg("--pwfile")
+        .arg(&lent)
+        .current_dir("/");
     nix::unistd::chown(&data, user("postgres")?, None)?;
     run_with_input(initdb, "", "initdb").await?;
     fs::remove_file(&lent)?;
@@ -61,7 +84,11 @@ pub(crate) async fn prepare(place: &Place) -> anyhow::Result<Recipe> {
         "max_connections=200".to_owned(),
     ];
     let mut arguments = vec!["-D".into(), data.into()];
-    arguments.extend(settings.into_iter().flat_map(|setting| ["-c".into(), setting.into()]));
+    arguments.extend(
+        settings
+            .into_iter()
+            .flat_map(|setting| ["-c".into(), setting.into()]),
+    );
     Ok(Recipe {
         name: "postgres".to_owned(),
         user: Some("postgres"),
@@ -99,13 +126,25 @@ pub(crate) async fn make_ledger(place: &Place) -> anyhow::Result<()> {
 async fn run_sql(place: &Place, database: &str, sql: &str) -> anyhow::Result<()> {
     let password = secret::password(&password_file(place, "postgres"))?;
     let mut psql = Command::new("psql");
-    psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null", "--host=127.0.0.1"]);
-    psql.arg(format!("--port={POSTGRES_PORT}")).args(["--username=postgres", "--dbname", database]);
-    psql.env("PGPASSWORD", password).env("PGCONNECT_TIMEOUT", "3");
+    psql.args([
+        "--no-psqlrc",
+        "--quiet",
+        "--set=ON_ERROR_STOP=1",
+        "--output=/dev/null",
+        "--host=127.0.0.1",
+    ]);
+    psql.arg(format!("--port={POSTGRES_PORT}"))
+        .args(["--username=postgres", "--dbname", database]);
+    psql.env("PGPASSWORD", password)
+        .env("PGCONNECT_TIMEOUT", "3");
     run_with_input(psql, sql, "psql").await
 }
 
-pub(crate) async fn run_with_input(mut command: Command, input: &str, what: &str) -> anyhow::Result<()> {
+pub(crate) async fn run_with_input(
+    mut command: Command,
+    input: &str,
+    what: &str,
+) -> anyhow::Result<()> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -114,13 +153,20 @@ pub(crate) async fn run_with_input(mut command: Command, input: &str, what: &str
         .spawn()
         .with_context(|| format!("cannot start {what}"))?;
     let mut stdin = child.stdin.take().context("no standard input")?;
-    stdin.write_all(input.as_bytes()).await.with_context(|| format!("{what} does not read its input"))?;
+    stdin
+        .write_all(input.as_bytes())
+        .await
+        .with_context(|| format!("{what} does not read its input"))?;
     drop(stdin);
     let output = tokio::time::timeout(std::time::Duration::from_mins(2), child.wait_with_output())
         .await
         .with_context(|| format!("{what} takes too long"))??;
     if !output.status.success() {
-        bail!("{what} failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "{what} failed ({}): {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     Ok(())
 }

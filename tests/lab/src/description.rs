@@ -74,7 +74,9 @@ impl Lab {
 
     pub(crate) fn load_from(place: &Place) -> anyhow::Result<Self> {
         let path = place.description();
-        let text = std::fs::read(&path).with_context(|| format!("no lab at {}: run `make up`", path.display()))?;
-        serde_json::from_slice(&text).with_context(|| format!("{} is not a lab's description", path.display()))
+        let text = std::fs::read(&path)
+            .with_context(|| format!("no lab at {}: run `make up`", path.display()))?;
+        serde_json::from_slice(&text)
+            .with_context(|| format!("{} is not a lab's description", path.display()))
     }
 }

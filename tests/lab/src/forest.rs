@@ -74,14 +74,28 @@ impl ForestPlan {
     }
 
     fn people(&self) -> Vec<(String, String)> {
-        let names: Vec<(&str, &str)> = PEOPLE.lines().filter_map(|line| line.split_once(' ')).collect();
-        let surnames = names.iter().map(|(_, surname)| *surname).cycle().skip(self.surname_shift);
-        names.iter().zip(surnames).map(|((given, _), surname)| ((*given).to_owned(), surname.to_owned())).collect()
+        let names: Vec<(&str, &str)> = PEOPLE
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .collect();
+        let surnames = names
+            .iter()
+            .map(|(_, surname)| *surname)
+            .cycle()
+            .skip(self.surname_shift);
+        names
+            .iter()
+            .zip(surnames)
+            .map(|((given, _), surname)| ((*given).to_owned(), surname.to_owned()))
+            .collect()
     }
 
     /// The ordinary people in scope, by user principal name.
     pub(crate) fn users(&self) -> Vec<String> {
-        self.people().iter().map(|(given, surname)| self.account(&format!("{given}.{surname}").to_lowercase())).collect()
+        self.people()
+            .iter()
+            .map(|(given, surname)| self.account(&format!("{given}.{surname}").to_lowercase()))
+            .collect()
     }
 
     pub(crate) async fn prepare(&self, place: &Place) -> anyhow::Result<Recipe> {
@@ -106,19 +120,40 @@ impl ForestPlan {
             format!("tls cafile = {}", tls.authority.display()),
             format!("pid directory = {}", directory.join("run").display()),
             format!("ncalrpc dir = {}", directory.join("run/ncalrpc").display()),
-            format!("winbindd socket directory = {}", directory.join("run/winbindd").display()),
-            format!("ntp signd socket directory = {}", directory.join("run/ntp").display()),
+            format!(
+                "winbindd socket directory = {}",
+                directory.join("run/winbindd").display()
+            ),
+            format!(
+                "ntp signd socket directory = {}",
+                directory.join("run/ntp").display()
+            ),
             format!("log file = {}", directory.join("log.samba").display()),
             "vfs objects = dfs_samba4 acl_xattr xattr_tdb".to_owned(),
         ];
         fs::create_dir_all(directory.join("run"))?;
         let mut provision = Command::new("samba-tool");
-        provision.args(["domain", "provision", "--server-role=dc", "--dns-backend=SAMBA_INTERNAL", "--use-rfc2307"]);
-        provision.arg(format!("--realm={}", self.domain.to_uppercase())).arg(format!("--domain={netbios}"));
+        provision.args([
+            "domain",
+            "provision",
+            "--server-role=dc",
+            "--dns-backend=SAMBA_INTERNAL",
+            "--use-rfc2307",
+        ]);
+        provision
+            .arg(format!("--realm={}", self.domain.to_uppercase()))
+            .arg(format!("--domain={netbios}"));
         provision.args(["--host-name=dc1", &format!("--host-ip={}", self.address)]);
         provision.arg(format!("--targetdir={}", directory.display()));
-        provision.arg(format!("--adminpass={}", secret::password(&self.password_file(place, "administrator"))?));
-        provision.args(settings.iter().map(|setting| format!("--option={}", setting.replacen(" = ", "=", 1))));
+        provision.arg(format!(
+            "--adminpass={}",
+            secret::password(&self.password_file(place, "administrator"))?
+        ));
+        provision.args(
+            settings
+                .iter()
+                .map(|setting| format!("--option={}", setting.replacen(" = ", "=", 1))),
+        );
         run_with_input(provision, "", "samba-tool domain provision").await?;
         self.populate(place).await?;
         Ok(Recipe {
@@ -161,30 +196,74 @@ impl ForestPlan {
 
     pub(crate) async fn answers(&self, place: &Place) -> bool {
         let file = self.password_file(place, "administrator");
-        self.opens(place, "administrator", &["-y".into(), file.display().to_string()]).await.is_ok_and(|bound| bound)
+        self.opens(
+            place,
+            "administrator",
+            &["-y".into(), file.display().to_string()],
+        )
+        .await
+        .is_ok_and(|bound| bound)
     }
 
     /// Locks the person the way it happens: by wrong passwords.
     pub(crate) async fn lock(&self, place: &Place) -> anyhow::Result<()> {
         for _ in 0..WRONG_PASSWORDS_TO_LOCK {
-            if self.opens(place, "leo.locked", &["-w".into(), "not the password".into()]).await? {
+            if self
+                .opens(
+                    place,
+                    "leo.locked",
+                    &["-w".into(), "not the password".into()],
+                )
+                .await?
+            {
                 bail!("a wrong password opened leo.locked in {}", self.id);
             }
         }
         let file = self.password_file(place, "people");
-        if self.opens(place, "leo.locked", &["-y".into(), file.display().to_string()]).await? {
-            bail!("leo.locked in {} is not locked after {WRONG_PASSWORDS_TO_LOCK} wrong passwords", self.id);
+        if self
+            .opens(
+                place,
+                "leo.locked",
+                &["-y".into(), file.display().to_string()],
+            )
+            .await?
+        {
+            bail!(
+                "leo.locked in {} is not locked after {WRONG_PASSWORDS_TO_LOCK} wrong passwords",
+                self.id
+            );
         }
         Ok(())
     }
 
     /// Whether a simple bind over LDAPS succeeds.
-    async fn opens(&self, place: &Place, account: &str, password: &[String]) -> anyhow::Result<bool> {
+    async fn opens(
+        &self,
+        place: &Place,
+        account: &str,
+        password: &[String],
+    ) -> anyhow::Result<bool> {
         let mut command = Command::new("ldapsearch");
-        command.args(["-x", "-o", "nettimeout=3", "-H", &self.ldaps(), "-D", &self.account(account)]).args(password);
+        command
+            .args([
+                "-x",
+                "-o",
+                "nettimeout=3",
+                "-H",
+                &self.ldaps(),
+                "-D",
+                &self.account(account),
+            ])
+            .args(password);
         command.args(["-LLL", "-s", "base", "-b", "", "currentTime"]);
-        command.env("LDAPTLS_CACERT", self.authority(place)).env("LDAPTLS_REQCERT", "demand");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        command
+            .env("LDAPTLS_CACERT", self.authority(place))
+            .env("LDAPTLS_REQCERT", "demand");
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
         let status = tokio::time::timeout(Duration::from_secs(10), command.status())
             .await
             .context("ldapsearch takes too long")?

@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "writeback-lab", about = "A real RabbitMQ, PostgreSQL, two forests and all services, on this machine")]
+#[command(
+    name = "writeback-lab",
+    about = "A real RabbitMQ, PostgreSQL, two forests and all services, on this machine"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -46,8 +49,12 @@ async fn run() -> anyhow::Result<()> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let place = lab::Place::of_this_repository()?;
     match Arguments::parse().command {
-        Command::Up { infrastructure_only } => lab::up(&place, infrastructure_only).await,
+        Command::Up {
+            infrastructure_only,
+        } => lab::up(&place, infrastructure_only).await,
         Command::Down => lab::down(&place).await,
-        Command::Supervise { infrastructure_only } => lab::supervise(&place, infrastructure_only).await,
+        Command::Supervise {
+            infrastructure_only,
+        } => lab::supervise(&place, infrastructure_only).await,
     }
 }

@@ -35,7 +35,11 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn start(recipe: Recipe) -> anyhow::Result<Self> {
         let child = spawn(&recipe)?;
-        Ok(Self { recipe, child: Some(child), started: Instant::now() })
+        Ok(Self {
+            recipe,
+            child: Some(child),
+            started: Instant::now(),
+        })
     }
 
     pub(crate) fn pid(&self) -> Option<u32> {
@@ -45,7 +49,9 @@ impl Process {
     /// Starts it again if it has died; true if there is a new process.
     pub(crate) fn revive(&mut self) -> anyhow::Result<bool> {
         if let Some(child) = &mut self.child {
-            let Some(status) = child.try_wait().context("cannot wait for a child")? else { return Ok(false) };
+            let Some(status) = child.try_wait().context("cannot wait for a child")? else {
+                return Ok(false);
+            };
             eprintln!("lab: {} ended ({status})", self.recipe.name);
             self.child = None;
         }
@@ -68,7 +74,11 @@ impl Process {
     pub(crate) async fn wait(&mut self, patience: Duration) {
         let Some(child) = &mut self.child else { return };
         if tokio::time::timeout(patience, child.wait()).await.is_err() {
-            eprintln!("lab: {} did not stop in {} s, killing it", self.recipe.name, patience.as_secs());
+            eprintln!(
+                "lab: {} did not stop in {} s, killing it",
+                self.recipe.name,
+                patience.as_secs()
+            );
             if let Err(error) = child.kill().await {
                 eprintln!("lab: cannot kill {}: {error}", self.recipe.name);
             }

@@ -25,7 +25,8 @@ pub(crate) fn private_keys_directory(place: &Place, forest: &str) -> PathBuf {
 pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
     let mut keys = Vec::new();
     for forest in &FORESTS {
-        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow::anyhow!("no RSA key"))?;
+        let pair =
+            KeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow::anyhow!("no RSA key"))?;
         let public = pair.public_key();
         let exponent = URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero());
         let modulus = URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero());
@@ -40,7 +41,10 @@ pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
             "n": modulus, "e": exponent,
         }));
     }
-    write_private(&public_keys_file(place), serde_json::to_string_pretty(&json!({ "keys": keys }))?.as_bytes())
+    write_private(
+        &public_keys_file(place),
+        serde_json::to_string_pretty(&json!({ "keys": keys }))?.as_bytes(),
+    )
 }
 
 /// RFC 7468: lines of 64 characters.

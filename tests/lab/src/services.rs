@@ -26,10 +26,15 @@ fn instances(place: &Place) -> Vec<Instance> {
         broker_user: kind.to_owned(),
         environment,
     };
-    let listens = |key: &str, port: u16| vec![(key.to_owned(), OsString::from(format!("127.0.0.1:{port}")))];
+    let listens =
+        |key: &str, port: u16| vec![(key.to_owned(), OsString::from(format!("127.0.0.1:{port}")))];
     let mut all = Vec::new();
     for (number, port) in (1..).zip(AUDIT_PORTS) {
-        all.push(numbered("audit", number, listens("WRITEBACK_AUDIT__LISTEN", port)));
+        all.push(numbered(
+            "audit",
+            number,
+            listens("WRITEBACK_AUDIT__LISTEN", port),
+        ));
     }
     for number in 1..=RESOLVERS {
         all.push(numbered("resolver", number, Vec::new()));
@@ -51,7 +56,11 @@ fn instances(place: &Place) -> Vec<Instance> {
         }
     }
     for (number, port) in (1..).zip(INTAKE_PORTS) {
-        all.push(numbered("intake", number, listens("WRITEBACK_INTAKE__LISTEN", port)));
+        all.push(numbered(
+            "intake",
+            number,
+            listens("WRITEBACK_INTAKE__LISTEN", port),
+        ));
     }
     all
 }
@@ -60,27 +69,43 @@ fn instances(place: &Place) -> Vec<Instance> {
 pub(crate) fn recipes(place: &Place) -> Vec<Recipe> {
     (FIRST_ADMIN_PORT..)
         .zip(instances(place))
-        .map(|(admin_port, Instance { kind, name, broker_user, mut environment })| {
-            let admin = format!("127.0.0.1:{admin_port}");
-            environment.extend([
-                ("WRITEBACK_SERVICE__NAME".to_owned(), OsString::from(&name)),
-                ("WRITEBACK_SERVICE__ADMIN_LISTEN".to_owned(), OsString::from(&admin)),
-                ("WRITEBACK_BROKER__USERNAME".to_owned(), OsString::from(&broker_user)),
-                (
-                    "WRITEBACK_BROKER__PASSWORD_FILE".to_owned(),
-                    broker::password_file(place, &broker_user).into(),
-                ),
-            ]);
-            Recipe {
-                log: place.log(&name),
-                name,
-                user: None,
-                program: place.binary(&format!("writeback-{kind}")),
-                arguments: vec!["--config".into(), configuration::file(place).into()],
-                environment,
-                stop_signal: Signal::SIGTERM,
-                admin: Some(format!("http://{admin}")),
-            }
-        })
+        .map(
+            |(
+                admin_port,
+                Instance {
+                    kind,
+                    name,
+                    broker_user,
+                    mut environment,
+                },
+            )| {
+                let admin = format!("127.0.0.1:{admin_port}");
+                environment.extend([
+                    ("WRITEBACK_SERVICE__NAME".to_owned(), OsString::from(&name)),
+                    (
+                        "WRITEBACK_SERVICE__ADMIN_LISTEN".to_owned(),
+                        OsString::from(&admin),
+                    ),
+                    (
+                        "WRITEBACK_BROKER__USERNAME".to_owned(),
+                        OsString::from(&broker_user),
+                    ),
+                    (
+                        "WRITEBACK_BROKER__PASSWORD_FILE".to_owned(),
+                        broker::password_file(place, &broker_user).into(),
+                    ),
+                ]);
+                Recipe {
+                    log: place.log(&name),
+                    name,
+                    user: None,
+                    program: place.binary(&format!("writeback-{kind}")),
+                    arguments: vec!["--config".into(), configuration::file(place).into()],
+                    environment,
+                    stop_signal: Signal::SIGTERM,
+                    admin: Some(format!("http://{admin}")),
+                }
+            },
+        )
         .collect()
 }

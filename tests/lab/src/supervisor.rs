@@ -44,7 +44,11 @@ pub async fn supervise(place: &Place, infrastructure_only: bool) -> anyhow::Resu
     result
 }
 
-async fn run(place: &Place, infrastructure_only: bool, processes: &mut Vec<Process>) -> anyhow::Result<()> {
+async fn run(
+    place: &Place,
+    infrastructure_only: bool,
+    processes: &mut Vec<Process>,
+) -> anyhow::Result<()> {
     let mut steps = Steps(Instant::now());
     let tokens = tokens::make(place)?;
     seals::make(place)?;
@@ -57,11 +61,17 @@ async fn run(place: &Place, infrastructure_only: bool, processes: &mut Vec<Proce
     steps.done("PostgreSQL is initialised and starting");
     for forest in &FORESTS {
         processes.push(Process::start(forest.prepare(place).await?)?);
-        steps.done(&format!("forest {} is provisioned, peopled and starting", forest.id));
+        steps.done(&format!(
+            "forest {} is provisioned, peopled and starting",
+            forest.id
+        ));
     }
     configuration::make(place)?;
 
-    wait_until("PostgreSQL answers", processes, async || database::answers(place).await).await?;
+    wait_until("PostgreSQL answers", processes, async || {
+        database::answers(place).await
+    })
+    .await?;
     database::make_ledger(place).await?;
     steps.done("PostgreSQL is ready");
     for forest in &FORESTS {
@@ -70,7 +80,10 @@ async fn run(place: &Place, infrastructure_only: bool, processes: &mut Vec<Proce
         forest.lock(place).await?;
         steps.done(&format!("forest {} is ready", forest.id));
     }
-    wait_until("RabbitMQ answers", processes, async || broker::answers(place).await).await?;
+    wait_until("RabbitMQ answers", processes, async || {
+        broker::answers(place).await
+    })
+    .await?;
     steps.done("RabbitMQ is ready");
 
     let infrastructure = processes.len();
@@ -80,7 +93,13 @@ async fn run(place: &Place, infrastructure_only: bool, processes: &mut Vec<Proce
         }
         steps.done("the services are starting");
     }
-    let describe = |processes: &[Process]| describe(place, &tokens, processes.get(infrastructure..).unwrap_or(&[]));
+    let describe = |processes: &[Process]| {
+        describe(
+            place,
+            &tokens,
+            processes.get(infrastructure..).unwrap_or(&[]),
+        )
+    };
     describe(processes)?;
     loop {
         tokio::time::sleep(TICK).await;
@@ -96,17 +115,27 @@ async fn run(place: &Place, infrastructure_only: bool, processes: &mut Vec<Proce
 
 fn start_service(recipe: Recipe, processes: &mut Vec<Process>) -> anyhow::Result<()> {
     if !recipe.program.exists() {
-        bail!("{} is not built: run cargo build --workspace", recipe.program.display());
+        bail!(
+            "{} is not built: run cargo build --workspace",
+            recipe.program.display()
+        );
     }
     processes.push(Process::start(recipe)?);
     Ok(())
 }
 
-async fn wait_until(what: &str, processes: &mut [Process], mut ready: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
+async fn wait_until(
+    what: &str,
+    processes: &mut [Process],
+    mut ready: impl AsyncFnMut() -> bool,
+) -> anyhow::Result<()> {
     let until = Instant::now() + INFRASTRUCTURE_PATIENCE;
     while !ready().await {
         if Instant::now() > until {
-            bail!("waited {} s in vain until {what}; see the logs", INFRASTRUCTURE_PATIENCE.as_secs());
+            bail!(
+                "waited {} s in vain until {what}; see the logs",
+                INFRASTRUCTURE_PATIENCE.as_secs()
+            );
         }
         for process in processes.iter_mut() {
             process.revive()?;
@@ -117,7 +146,10 @@ async fn wait_until(what: &str, processes: &mut [Process], mut ready: impl Async
 }
 
 fn describe(place: &Place, tokens: &Tokens, processes: &[Process]) -> anyhow::Result<()> {
-    let urls: Vec<String> = INTAKE_PORTS.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
+    let urls: Vec<String> = INTAKE_PORTS
+        .iter()
+        .map(|port| format!("http://127.0.0.1:{port}"))
+        .collect();
     let mut forests = Vec::new();
     for forest in &FORESTS {
         forests.push(Forest {
@@ -127,7 +159,9 @@ fn describe(place: &Place, tokens: &Tokens, processes: &[Process]) -> anyhow::Re
             ca: forest.authority(place),
             base_dn: forest.base_dn.to_owned(),
             administrator: forest.account("Administrator"),
-            administrator_password: secret::password(&forest.password_file(place, "administrator"))?,
+            administrator_password: secret::password(
+                &forest.password_file(place, "administrator"),
+            )?,
             service_account: forest.account("svc-writeback"),
             users: forest.users(),
             out_of_scope_ou: configuration::out_of_scope(forest),
@@ -158,20 +192,29 @@ fn describe(place: &Place, tokens: &Tokens, processes: &[Process]) -> anyhow::Re
                 configuration::file(place).display().to_string(),
             ],
         },
-        audit: Audit { grpc: format!("http://127.0.0.1:{}", AUDIT_PORTS[0]) },
-        rabbitmq: RabbitMq { amqp: broker::amqp_url(place)?, management: broker::management_url(place)? },
+        audit: Audit {
+            grpc: format!("http://127.0.0.1:{}", AUDIT_PORTS[0]),
+        },
+        rabbitmq: RabbitMq {
+            amqp: broker::amqp_url(place)?,
+            management: broker::management_url(place)?,
+        },
         postgres: database::superuser_url(place)?,
         forests,
         services,
     };
-    secret::write_private(&place.description(), serde_json::to_string_pretty(&lab)?.as_bytes())
-        .context("cannot describe the lab")
+    secret::write_private(
+        &place.description(),
+        serde_json::to_string_pretty(&lab)?.as_bytes(),
+    )
+    .context("cannot describe the lab")
 }
 
 /// Services first, what they stand on after them.
 async fn stop(processes: &mut [Process]) {
-    let (mut infrastructure, mut services): (Vec<_>, Vec<_>) =
-        processes.iter_mut().partition(|process| process.recipe.admin.is_none());
+    let (mut infrastructure, mut services): (Vec<_>, Vec<_>) = processes
+        .iter_mut()
+        .partition(|process| process.recipe.admin.is_none());
     for group in [&mut services, &mut infrastructure] {
         for process in group.iter() {
             process.ask_to_stop();

@@ -16,7 +16,12 @@ use crate::secret::write_private;
 pub(crate) const ISSUER: &str = "https://login.lab.example";
 pub(crate) const AUDIENCE: &str = "https://writeback.lab.example";
 pub(crate) const CLIENT: &str = "lab";
-const SCOPES: [&str; 4] = ["password.reset", "password.change", "account.unlock", "operations.read"];
+const SCOPES: [&str; 4] = [
+    "password.reset",
+    "password.change",
+    "account.unlock",
+    "operations.read",
+];
 const LIFETIME: Duration = Duration::days(30);
 
 pub(crate) struct Tokens {
@@ -30,12 +35,18 @@ pub(crate) fn key_set_file(place: &Place) -> PathBuf {
 
 pub(crate) fn make(place: &Place) -> anyhow::Result<Tokens> {
     let pair = KeyPair::generate_for(&PKCS_ED25519)?;
-    write_private(&place.path("issuer/key.pem"), pair.serialize_pem().as_bytes())?;
+    write_private(
+        &place.path("issuer/key.pem"),
+        pair.serialize_pem().as_bytes(),
+    )?;
     let key_set = json!({ "keys": [{
         "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "lab",
         "x": URL_SAFE_NO_PAD.encode(pair.public_key_raw()),
     }] });
-    write_private(&key_set_file(place), serde_json::to_string_pretty(&key_set)?.as_bytes())?;
+    write_private(
+        &key_set_file(place),
+        serde_json::to_string_pretty(&key_set)?.as_bytes(),
+    )?;
 
     let key = EncodingKey::from_ed_der(pair.serialized_der());
     let mut header = Header::new(Algorithm::EdDSA);
@@ -54,5 +65,8 @@ pub(crate) fn make(place: &Place) -> anyhow::Result<Tokens> {
     for scope in SCOPES {
         by_scope.insert(scope.to_owned(), token(scope)?);
     }
-    Ok(Tokens { all: token(&SCOPES.join(" "))?, by_scope })
+    Ok(Tokens {
+        all: token(&SCOPES.join(" "))?,
+        by_scope,
+    })
 }
