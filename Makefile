@@ -18,7 +18,7 @@ down:
 	$(LAB) down
 
 demo: up
-	cargo run --workspace --example demo
+	cargo run --package e2e --example demo
 
 fmt:
 	cargo fmt --all --check
