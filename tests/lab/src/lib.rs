@@ -1,1 +1,25 @@
-//! lab
+//! The lab: everything Writeback talks to, real, on this machine.
+//!
+//! A private RabbitMQ, PostgreSQL and two Samba forests with people in them, and our own services in front. It starts
+//! them, keeps them alive and writes `target/lab/lab.json`, which tells tests where everything is. It must not know how
+//! a service works inside: it starts binaries with the one configuration file, like any deployment.
+
+mod broker;
+mod certificates;
+mod command;
+mod configuration;
+mod database;
+mod description;
+mod forest;
+mod place;
+mod process;
+mod seals;
+mod secret;
+mod services;
+mod supervisor;
+mod tokens;
+
+pub use command::{down, up};
+pub use description::{Audit, Ctl, Forest, Intake, Lab, RabbitMq, Service};
+pub use place::Place;
+pub use supervisor::supervise;

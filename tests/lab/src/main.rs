@@ -1,1 +1,60 @@
-fn main() {}
+//! `writeback-lab up|down`: starts and stops the lab.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "writeback-lab",
+    about = "A real RabbitMQ, PostgreSQL, two forests and all services, on this machine"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything and return when every service is ready
+    Up {
+        /// Start the broker, the database and the forests only
+        #[arg(long)]
+        infrastructure_only: bool,
+    },
+    /// Stop everything
+    Down,
+    /// Keep everything running (started by `up`, in the background)
+    #[command(hide = true)]
+    Supervise {
+        #[arg(long)]
+        infrastructure_only: bool,
+    },
+}
+
+// One thread: the processes are started to die with the thread that started them (PR_SET_PDEATHSIG, prctl(2)).
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> anyhow::Result<()> {
+    // reqwest is built without a provider of its own; a second installation is no fault
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let place = lab::Place::of_this_repository()?;
+    match Arguments::parse().command {
+        Command::Up {
+            infrastructure_only,
+        } => lab::up(&place, infrastructure_only).await,
+        Command::Down => lab::down(&place).await,
+        Command::Supervise {
+            infrastructure_only,
+        } => lab::supervise(&place, infrastructure_only).await,
+    }
+}

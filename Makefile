@@ -1,0 +1,42 @@
+# The lab's domain controllers listen below port 1024 and its daemons run as their own users.
+SUDO := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
+LAB  := $(SUDO) target/debug/writeback-lab
+
+.PHONY: up down demo test fmt lint unit e2e bench install build
+
+install:
+	@tests/lab/install.sh
+
+build:
+	cargo build --workspace
+
+up: install build
+	$(LAB) up
+
+down:
+	cargo build --workspace --bin writeback-lab
+	$(LAB) down
+
+demo: up
+	cargo run --package e2e --example demo
+
+fmt:
+	cargo fmt --all --check
+
+lint:
+	cargo clippy --workspace --all-targets -- -D warnings
+	@command -v cargo-deny >/dev/null || { echo "lint: installing cargo-deny with cargo"; cargo install --locked cargo-deny; }
+	cargo deny check bans licenses sources
+
+unit:
+	cargo test --workspace --exclude e2e
+
+# The lab is stopped whether the tests pass or not.
+e2e: install build
+	$(LAB) up
+	cargo test --workspace --test e2e; result=$$?; $(LAB) down; exit $$result
+
+bench: up
+	cargo bench --workspace
+
+test: install fmt lint unit e2e

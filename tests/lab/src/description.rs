@@ -1,0 +1,82 @@
+//! `lab.json`: what tests read to find everything.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::place::Place;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Lab {
+    pub intake: Intake,
+    pub ctl: Ctl,
+    pub audit: Audit,
+    pub rabbitmq: RabbitMq,
+    pub postgres: String,
+    pub forests: Vec<Forest>,
+    pub services: Vec<Service>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Intake {
+    pub url: String,
+    pub urls: Vec<String>,
+    pub ca: Option<PathBuf>,
+    pub token: String,
+    /// By scope.
+    pub tokens: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ctl {
+    pub command: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Audit {
+    pub grpc: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RabbitMq {
+    pub amqp: String,
+    pub management: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Forest {
+    pub id: String,
+    pub domain: String,
+    pub ldaps: String,
+    pub ca: PathBuf,
+    pub base_dn: String,
+    pub administrator: String,
+    pub administrator_password: String,
+    pub service_account: String,
+    pub users: Vec<String>,
+    pub out_of_scope_ou: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Service {
+    pub name: String,
+    pub pid: u32,
+    pub admin: String,
+}
+
+impl Lab {
+    /// Reads the running lab's description.
+    pub fn load() -> anyhow::Result<Self> {
+        Self::load_from(&Place::of_this_repository()?)
+    }
+
+    pub(crate) fn load_from(place: &Place) -> anyhow::Result<Self> {
+        let path = place.description();
+        let text = std::fs::read(&path)
+            .with_context(|| format!("no lab at {}: run `make up`", path.display()))?;
+        serde_json::from_slice(&text)
+            .with_context(|| format!("{} is not a lab's description", path.display()))
+    }
+}

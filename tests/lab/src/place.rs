@@ -1,0 +1,59 @@
+//! Where the lab lives: its folder, its addresses.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+pub(crate) const AMQP_PORT: u16 = 5680;
+pub(crate) const MANAGEMENT_PORT: u16 = 15680;
+pub(crate) const BROKER_METRICS_PORT: u16 = 15692;
+pub(crate) const ERLANG_DISTRIBUTION_PORT: u16 = 25680;
+pub(crate) const ERLANG_NAMES_PORT: u16 = 4380;
+pub(crate) const POSTGRES_PORT: u16 = 5480;
+pub(crate) const AUDIT_PORTS: [u16; 2] = [9501, 9502];
+pub(crate) const INTAKE_PORTS: [u16; 2] = [8081, 8082];
+pub(crate) const FIRST_ADMIN_PORT: u16 = 9101;
+
+#[derive(Debug, Clone)]
+pub struct Place {
+    repository: PathBuf,
+}
+
+impl Place {
+    /// The repository this binary was built from.
+    pub fn of_this_repository() -> anyhow::Result<Self> {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
+            .canonicalize()
+            .context("the repository this lab was built from is gone")?;
+        Ok(Self { repository })
+    }
+
+    pub fn repository(&self) -> &Path {
+        &self.repository
+    }
+
+    pub fn directory(&self) -> PathBuf {
+        self.repository.join("target/lab")
+    }
+
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.directory().join(name)
+    }
+
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.directory().join("log").join(format!("{name}.log"))
+    }
+
+    pub(crate) fn binary(&self, name: &str) -> PathBuf {
+        self.repository.join("target/debug").join(name)
+    }
+
+    pub fn description(&self) -> PathBuf {
+        self.path("lab.json")
+    }
+
+    pub(crate) fn supervisor_pid(&self) -> PathBuf {
+        self.path("supervisor.pid")
+    }
+}

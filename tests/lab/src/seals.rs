@@ -1,0 +1,32 @@
+//! The sealing keys of each forest: the private one where its writers read it, the public ones where everyone does.
+
+use std::path::PathBuf;
+
+use operation::ForestId;
+use sealing::{Algorithm, KeyPair, PublicKeys};
+
+use crate::forest::FORESTS;
+use crate::place::Place;
+use crate::secret::write_private;
+
+pub(crate) fn public_keys_file(place: &Place) -> PathBuf {
+    place.path("keys/jwks.json")
+}
+
+pub(crate) fn private_keys_directory(place: &Place, forest: &str) -> PathBuf {
+    place.path("keys").join(forest)
+}
+
+pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
+    let mut public = PublicKeys::default();
+    for forest in &FORESTS {
+        let pair = KeyPair::generate(Algorithm::RsaOaep256, forest.id.parse::<ForestId>()?)?;
+        let file = private_keys_directory(place, forest.id).join(format!("{}.pem", pair.kid()));
+        write_private(&file, pair.private_pem().as_bytes())?;
+        public.add(pair.public());
+    }
+    write_private(
+        &public_keys_file(place),
+        serde_json::to_string_pretty(&public.to_jwks())?.as_bytes(),
+    )
+}

@@ -1,0 +1,111 @@
+//! Which services run, and what each is told beyond the configuration file.
+
+use std::ffi::OsString;
+
+use nix::sys::signal::Signal;
+
+use crate::forest::FORESTS;
+use crate::place::{AUDIT_PORTS, FIRST_ADMIN_PORT, INTAKE_PORTS, Place};
+use crate::process::Recipe;
+use crate::{broker, configuration, seals};
+
+pub(crate) const WRITERS_PER_FOREST: usize = 2;
+const RESOLVERS: usize = 2;
+
+struct Instance {
+    kind: &'static str,
+    name: String,
+    broker_user: String,
+    environment: Vec<(String, OsString)>,
+}
+
+fn instances(place: &Place) -> Vec<Instance> {
+    let numbered = |kind: &'static str, number: usize, environment| Instance {
+        kind,
+        name: format!("{kind}-{number}"),
+        broker_user: kind.to_owned(),
+        environment,
+    };
+    let listens =
+        |key: &str, port: u16| vec![(key.to_owned(), OsString::from(format!("127.0.0.1:{port}")))];
+    let mut all = Vec::new();
+    for (number, port) in (1..).zip(AUDIT_PORTS) {
+        all.push(numbered(
+            "audit",
+            number,
+            listens("WRITEBACK_AUDIT__LISTEN", port),
+        ));
+    }
+    for number in 1..=RESOLVERS {
+        all.push(numbered("resolver", number, Vec::new()));
+    }
+    for forest in &FORESTS {
+        for number in 1..=WRITERS_PER_FOREST {
+            all.push(Instance {
+                kind: "writer",
+                name: format!("writer-{}-{number}", forest.id),
+                broker_user: format!("writer-{}", forest.id),
+                environment: vec![
+                    ("WRITEBACK_WRITER__FOREST".to_owned(), forest.id.into()),
+                    (
+                        "WRITEBACK_SEALING__PRIVATE_KEYS_DIRECTORY".to_owned(),
+                        seals::private_keys_directory(place, forest.id).into(),
+                    ),
+                ],
+            });
+        }
+    }
+    for (number, port) in (1..).zip(INTAKE_PORTS) {
+        all.push(numbered(
+            "intake",
+            number,
+            listens("WRITEBACK_INTAKE__LISTEN", port),
+        ));
+    }
+    all
+}
+
+/// In the order in which they start.
+pub(crate) fn recipes(place: &Place) -> Vec<Recipe> {
+    (FIRST_ADMIN_PORT..)
+        .zip(instances(place))
+        .map(
+            |(
+                admin_port,
+                Instance {
+                    kind,
+                    name,
+                    broker_user,
+                    mut environment,
+                },
+            )| {
+                let admin = format!("127.0.0.1:{admin_port}");
+                environment.extend([
+                    ("WRITEBACK_SERVICE__NAME".to_owned(), OsString::from(&name)),
+                    (
+                        "WRITEBACK_SERVICE__ADMIN_LISTEN".to_owned(),
+                        OsString::from(&admin),
+                    ),
+                    (
+                        "WRITEBACK_BROKER__USERNAME".to_owned(),
+                        OsString::from(&broker_user),
+                    ),
+                    (
+                        "WRITEBACK_BROKER__PASSWORD_FILE".to_owned(),
+                        broker::password_file(place, &broker_user).into(),
+                    ),
+                ]);
+                Recipe {
+                    log: place.log(&name),
+                    name,
+                    user: None,
+                    program: place.binary(&format!("writeback-{kind}")),
+                    arguments: vec!["--config".into(), configuration::file(place).into()],
+                    environment,
+                    stop_signal: Signal::SIGTERM,
+                    admin: Some(format!("http://{admin}")),
+                }
+            },
+        )
+        .collect()
+}

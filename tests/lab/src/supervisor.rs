@@ -1,0 +1,226 @@
+//! The process behind the lab: starts everything in order, keeps it alive, stops it.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::description::{Audit, Ctl, Forest, Intake, Lab, RabbitMq, Service};
+use crate::forest::FORESTS;
+use crate::place::{AUDIT_PORTS, INTAKE_PORTS, Place};
+use crate::process::{Process, Recipe};
+use crate::tokens::Tokens;
+use crate::{broker, configuration, database, seals, secret, services, tokens};
+
+const TICK: Duration = Duration::from_millis(250);
+const INFRASTRUCTURE_PATIENCE: Duration = Duration::from_secs(90);
+/// Longer than the services' own grace.
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
+
+struct Steps(Instant);
+
+impl Steps {
+    fn done(&mut self, what: &str) {
+        println!("lab: {:5.1} s  {what}", self.0.elapsed().as_secs_f32());
+    }
+}
+
+/// Runs until SIGTERM. Its standard output is the progress `up` shows.
+pub async fn supervise(place: &Place, infrastructure_only: bool) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut processes = Vec::new();
+    let result = tokio::select! {
+        result = run(place, infrastructure_only, &mut processes) => result,
+        _ = terminate.recv() => Ok(()),
+    };
+    if let Err(error) = &result {
+        println!("lab: failed: {error:#}");
+    }
+    stop(&mut processes).await;
+    // gone already when the lab never became complete
+    let _ = fs::remove_file(place.description());
+    let _ = fs::remove_file(place.supervisor_pid());
+    result
+}
+
+async fn run(
+    place: &Place,
+    infrastructure_only: bool,
+    processes: &mut Vec<Process>,
+) -> anyhow::Result<()> {
+    let mut steps = Steps(Instant::now());
+    let tokens = tokens::make(place)?;
+    seals::make(place)?;
+    let broker = broker::prepare(place)?;
+    for recipe in broker {
+        processes.push(Process::start(recipe)?);
+    }
+    steps.done("RabbitMQ is starting");
+    processes.push(Process::start(database::prepare(place).await?)?);
+    steps.done("PostgreSQL is initialised and starting");
+    for forest in &FORESTS {
+        processes.push(Process::start(forest.prepare(place).await?)?);
+        steps.done(&format!(
+            "forest {} is provisioned, peopled and starting",
+            forest.id
+        ));
+    }
+    configuration::make(place)?;
+
+    wait_until("PostgreSQL answers", processes, async || {
+        database::answers(place).await
+    })
+    .await?;
+    database::make_ledger(place).await?;
+    steps.done("PostgreSQL is ready");
+    for forest in &FORESTS {
+        let what = format!("the domain controller of {} answers", forest.id);
+        wait_until(&what, processes, async || forest.answers(place).await).await?;
+        forest.lock(place).await?;
+        steps.done(&format!("forest {} is ready", forest.id));
+    }
+    wait_until("RabbitMQ answers", processes, async || {
+        broker::answers(place).await
+    })
+    .await?;
+    steps.done("RabbitMQ is ready");
+
+    let infrastructure = processes.len();
+    if !infrastructure_only {
+        for recipe in services::recipes(place) {
+            start_service(recipe, processes)?;
+        }
+        steps.done("the services are starting");
+    }
+    let describe = |processes: &[Process]| {
+        describe(
+            place,
+            &tokens,
+            processes.get(infrastructure..).unwrap_or(&[]),
+        )
+    };
+    describe(processes)?;
+    loop {
+        tokio::time::sleep(TICK).await;
+        let mut changed = false;
+        for process in processes.iter_mut() {
+            changed |= process.revive()?;
+        }
+        if changed {
+            describe(processes)?;
+        }
+    }
+}
+
+fn start_service(recipe: Recipe, processes: &mut Vec<Process>) -> anyhow::Result<()> {
+    if !recipe.program.exists() {
+        bail!(
+            "{} is not built: run cargo build --workspace",
+            recipe.program.display()
+        );
+    }
+    processes.push(Process::start(recipe)?);
+    Ok(())
+}
+
+async fn wait_until(
+    what: &str,
+    processes: &mut [Process],
+    mut ready: impl AsyncFnMut() -> bool,
+) -> anyhow::Result<()> {
+    let until = Instant::now() + INFRASTRUCTURE_PATIENCE;
+    while !ready().await {
+        if Instant::now() > until {
+            bail!(
+                "waited {} s in vain until {what}; see the logs",
+                INFRASTRUCTURE_PATIENCE.as_secs()
+            );
+        }
+        for process in processes.iter_mut() {
+            process.revive()?;
+        }
+        tokio::time::sleep(TICK).await;
+    }
+    Ok(())
+}
+
+fn describe(place: &Place, tokens: &Tokens, processes: &[Process]) -> anyhow::Result<()> {
+    let urls: Vec<String> = INTAKE_PORTS
+        .iter()
+        .map(|port| format!("http://127.0.0.1:{port}"))
+        .collect();
+    let mut forests = Vec::new();
+    for forest in &FORESTS {
+        forests.push(Forest {
+            id: forest.id.to_owned(),
+            domain: forest.domain.to_owned(),
+            ldaps: forest.ldaps(),
+            ca: forest.authority(place),
+            base_dn: forest.base_dn.to_owned(),
+            administrator: forest.account("Administrator"),
+            administrator_password: secret::password(
+                &forest.password_file(place, "administrator"),
+            )?,
+            service_account: forest.account("svc-writeback"),
+            users: forest.users(),
+            out_of_scope_ou: configuration::out_of_scope(forest),
+        });
+    }
+    let services = processes
+        .iter()
+        .filter_map(|process| {
+            Some(Service {
+                name: process.recipe.name.clone(),
+                pid: process.pid()?,
+                admin: process.recipe.admin.clone()?,
+            })
+        })
+        .collect();
+    let lab = Lab {
+        intake: Intake {
+            url: urls.first().cloned().unwrap_or_default(),
+            urls,
+            ca: None,
+            token: tokens.all.clone(),
+            tokens: tokens.by_scope.clone(),
+        },
+        ctl: Ctl {
+            command: vec![
+                place.binary("writebackctl").display().to_string(),
+                "--config".to_owned(),
+                configuration::file(place).display().to_string(),
+            ],
+        },
+        audit: Audit {
+            grpc: format!("http://127.0.0.1:{}", AUDIT_PORTS[0]),
+        },
+        rabbitmq: RabbitMq {
+            amqp: broker::amqp_url(place)?,
+            management: broker::management_url(place)?,
+        },
+        postgres: database::superuser_url(place)?,
+        forests,
+        services,
+    };
+    secret::write_private(
+        &place.description(),
+        serde_json::to_string_pretty(&lab)?.as_bytes(),
+    )
+    .context("cannot describe the lab")
+}
+
+/// Services first, what they stand on after them.
+async fn stop(processes: &mut [Process]) {
+    let (mut infrastructure, mut services): (Vec<_>, Vec<_>) = processes
+        .iter_mut()
+        .partition(|process| process.recipe.admin.is_none());
+    for group in [&mut services, &mut infrastructure] {
+        for process in group.iter() {
+            process.ask_to_stop();
+        }
+        for process in group.iter_mut() {
+            process.wait(STOP_PATIENCE).await;
+        }
+    }
+}
