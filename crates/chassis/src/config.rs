@@ -13,9 +13,10 @@ use std::{
 };
 
 use figment::{
-    Figment,
+    Figment, Metadata, Profile, Provider,
     error::Kind,
-    providers::{Env, Format as _, Toml},
+    providers::{Format as _, Toml},
+    value::{Dict, Map, Value},
 };
 use secrecy::SecretString;
 use toml::de::{DeTable, DeValue};
@@ -56,22 +57,29 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
+        let environment: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self::parse(path, &text, &environment)
+    }
+
+    fn parse(
+        path: &Path,
+        text: &str,
+        environment: &[(String, String)],
+    ) -> Result<Self, ConfigError> {
         // parsed once more with positions, because figment's errors know keys but no lines
-        let positions = DeTable::parse(&text).map_err(|error| ConfigError::Syntax {
+        let positions = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
             path: path.to_owned(),
             reason: error.to_string().trim_end().to_owned(),
         })?;
-        // Only names with a section count: Kubernetes itself sets WRITEBACK_SERVICE_HOST and the
-        // like for a Service called `writeback`.
-        let environment = Env::prefixed(ENVIRONMENT_PREFIX)
-            .filter(|key| key.as_str().contains("__"))
-            .split("__");
-        let mut config: Self = Figment::from(Toml::string(&text))
-            .merge(environment)
+        let overrides = Overrides::from_environment(environment);
+        let mut config: Self = Figment::from(Toml::string(text))
+            .merge(&overrides)
             .extract()
-            .map_err(|error| locate(path, &text, positions.get_ref(), error))?;
+            .map_err(|error| locate(path, text, positions.get_ref(), &overrides, &error))?;
 
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
         for relative in config.paths_mut() {
             *relative = folder.join(&*relative);
         }
@@ -92,18 +100,57 @@ impl Config {
     }
 }
 
+/// The dotted keys the environment sets. Figment's own provider reads the process environment and
+/// nothing else, which no test can set without unsafe code; the values are read as it reads them.
+struct Overrides(Vec<(String, Value)>);
+
+impl Overrides {
+    /// Only names with a section count: Kubernetes itself sets `WRITEBACK_SERVICE_HOST` and the
+    /// like for a Service called `writeback`.
+    fn from_environment(variables: &[(String, String)]) -> Self {
+        let overrides = variables.iter().filter_map(|(name, text)| {
+            let key = name.strip_prefix(ENVIRONMENT_PREFIX)?;
+            let value = match text.parse::<Value>() {
+                Ok(value) => value,
+                Err(never) => match never {},
+            };
+            key.contains("__")
+                .then(|| (key.to_lowercase().replace("__", "."), value))
+        });
+        Self(overrides.collect())
+    }
+}
+
+impl Provider for &Overrides {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("the environment")
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let mut data = Figment::new();
+        for (key, value) in &self.0 {
+            data = data.merge((key.as_str(), value));
+        }
+        data.data()
+    }
+}
+
 /// Says where the first error is: the line of the file, else the variable of the environment.
-fn locate(path: &Path, text: &str, file: &DeTable<'_>, error: figment::Error) -> ConfigError {
+fn locate(
+    path: &Path,
+    text: &str,
+    file: &DeTable<'_>,
+    overrides: &Overrides,
+    error: &figment::Error,
+) -> ConfigError {
     let mut keys = error.path.clone();
     let reason = match &error.kind {
-        Kind::UnknownField(key, known) => {
-            keys.push(key.clone());
-            format!(
-                "unknown key `{}`; known here: {}",
-                keys.join("."),
-                known.join(", ")
-            )
-        }
+        // an unknown key is in the path already, a missing one is not
+        Kind::UnknownField(_, known) => format!(
+            "unknown key `{}`; known here: {}",
+            keys.join("."),
+            known.join(", ")
+        ),
         Kind::MissingField(key) => {
             keys.push(key.to_string());
             let reason = format!("`{}` is missing", keys.join("."));
@@ -116,8 +163,7 @@ fn locate(path: &Path, text: &str, file: &DeTable<'_>, error: figment::Error) ->
         kind => format!("`{}`: {kind}", keys.join(".")),
     };
     let variable = format!("{ENVIRONMENT_PREFIX}{}", keys.join("__").to_uppercase());
-    let set_outside = std::env::vars_os().any(|(name, _)| name.eq_ignore_ascii_case(&variable));
-    if set_outside {
+    if overrides.0.iter().any(|(key, _)| *key == keys.join(".")) {
         return ConfigError::Environment { variable, reason };
     }
     match offset_of(file, &keys) {
@@ -198,3 +244,6 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, ConfigError> {
 pub fn required<T>(value: Option<T>, key: &'static str) -> Result<T, ConfigError> {
     value.ok_or(ConfigError::Required(key))
 }
+
+#[cfg(test)]
+mod tests;
