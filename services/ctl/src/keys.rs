@@ -110,9 +110,10 @@ fn add_public(path: &Path, key: PublicKey) -> anyhow::Result<()> {
     let directory = File::open(folder)?;
     // held until the rename; released by closing
     directory.lock()?;
-    let mut keys = match fs::exists(path)? {
-        true => PublicKeys::from_jwks(&web::read_file(path)?)?,
-        false => PublicKeys::default(),
+    let mut keys = if fs::exists(path)? {
+        PublicKeys::from_jwks(&web::read_file(path)?)?
+    } else {
+        PublicKeys::default()
     };
     keys.add(key);
     let mut next = path.as_os_str().to_owned();

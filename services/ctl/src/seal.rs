@@ -40,7 +40,10 @@ pub(crate) struct Seal {
     #[arg(long)]
     kind: KindArgument,
     #[command(flatten)]
-    user: User,
+    person: Person,
+    /// Ask only the forest of this domain
+    #[arg(long, value_name = "DOMAIN")]
+    domain: Option<DomainName>,
     /// Who asks
     #[arg(long, default_value = "user")]
     initiator: InitiatorArgument,
@@ -81,7 +84,7 @@ pub(crate) struct Seal {
 /// Whom it is about; all that are given must agree.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
-struct User {
+struct Person {
     #[arg(long, value_name = "UPN")]
     user_principal_name: Option<UserPrincipalName>,
     /// Base64 of the 16 bytes of mS-DS-ConsistencyGuid, else of objectGUID
@@ -89,9 +92,6 @@ struct User {
     source_anchor: Option<SourceAnchor>,
     #[arg(long, value_name = "SID")]
     security_identifier: Option<SecurityIdentifier>,
-    /// Ask only the forest of this domain
-    #[arg(long, value_name = "DOMAIN")]
-    domain: Option<DomainName>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -188,10 +188,10 @@ impl Seal {
         now: OffsetDateTime,
     ) -> anyhow::Result<Value> {
         let user = UserReference::new(
-            self.user.source_anchor,
-            self.user.security_identifier.clone(),
-            self.user.user_principal_name.clone(),
-            self.user.domain.clone(),
+            self.person.source_anchor,
+            self.person.security_identifier.clone(),
+            self.person.user_principal_name.clone(),
+            self.domain.clone(),
         )?;
         let id = self
             .id

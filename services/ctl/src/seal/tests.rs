@@ -95,7 +95,9 @@ fn an_unlock_needs_no_keys_and_a_reset_does() {
 
 #[test]
 fn what_makes_no_sense_is_refused_before_a_password_is_asked_for() {
-    assert!(parse("--kind unlock").is_err(), "nobody is named");
+    for nobody in ["--kind unlock", "--kind unlock --domain b.example"] {
+        assert!(parse(nobody).is_err(), "{nobody}");
+    }
     assert!(parse("--kind unlock --user-principal-name nonsense").is_err());
     let person = "--user-principal-name a@b.example --keys x";
     for (line, kind) in [
