@@ -119,7 +119,10 @@ fn claims_of<'a>(
     })
 }
 
-pub(crate) fn encrypt_to(keys: &[&PublicKey], content: &mut [u8]) -> Result<SealedPassword, Unspecified> {
+pub(crate) fn encrypt_to(
+    keys: &[&PublicKey],
+    content: &mut [u8],
+) -> Result<SealedPassword, Unspecified> {
     let key = fresh_key()?;
     let recipients = keys
         .iter()
