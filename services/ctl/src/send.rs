@@ -73,9 +73,14 @@ impl Send {
         } else if let Some(seconds) = self.wait {
             request = request.header("prefer", format!("wait={seconds}"));
         }
-        let response = request.send().await.context(
-            "no answer; whether the event was taken is not known, and sending the same event again is safe",
-        )?;
+        let response = request.send().await.map_err(|error| {
+            let taken = if error.is_connect() || error.is_builder() {
+                "the event was not sent"
+            } else {
+                "whether the event was taken is not known; sending the same event again is safe"
+            };
+            anyhow::Error::new(error).context(taken)
+        })?;
         let status = response.status();
         let body = web::body(response).await?;
         let answer: Value = serde_json::from_slice(&body)
