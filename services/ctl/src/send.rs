@@ -74,12 +74,12 @@ impl Send {
             request = request.header("prefer", format!("wait={seconds}"));
         }
         let response = request.send().await.map_err(|error| {
-            let taken = if error.is_connect() || error.is_builder() {
+            let known = if error.is_connect() || error.is_builder() {
                 "the event was not sent"
             } else {
                 "whether the event was taken is not known; sending the same event again is safe"
             };
-            anyhow::Error::new(error).context(taken)
+            anyhow::Error::new(error).context(known)
         })?;
         let status = response.status();
         let body = web::body(response).await?;
