@@ -1,0 +1,48 @@
+//! How a command ends, and what a failed call means to the operator.
+
+use std::{io, process::ExitCode};
+
+/// The exit codes, as `--help` lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Done,
+    /// Refused, failed, expired, or the ledger has findings.
+    No,
+    Pending,
+    /// Wrong use, or nobody answered.
+    NotPossible,
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        Self::from(match ending {
+            Ending::Done => 0,
+            Ending::No => 1,
+            Ending::Pending => 2,
+            Ending::NotPossible => 3,
+        })
+    }
+}
+
+/// `writebackctl … | head` is no error.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// What the audit service's refusal means, in the operator's words.
+pub(crate) fn explain(status: &tonic::Status) -> anyhow::Error {
+    match status.code() {
+        tonic::Code::Unavailable => anyhow::anyhow!(
+            "the audit service cannot be reached, or its database cannot: {}",
+            status.message()
+        ),
+        tonic::Code::DeadlineExceeded | tonic::Code::Cancelled => {
+            anyhow::anyhow!("the audit service did not answer in time")
+        }
+        tonic::Code::NotFound => anyhow::anyhow!("the ledger does not know it"),
+        code => anyhow::anyhow!("the audit service answered {code:?}: {}", status.message()),
+    }
+}

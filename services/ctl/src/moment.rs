@@ -1,0 +1,72 @@
+//! Points in time as an operator writes and reads them.
+
+use anyhow::Context as _;
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// RFC 3339, or how long ago: `90s`, `15m`, `2h`, `7d`.
+pub(crate) fn parse(text: &str, now: OffsetDateTime) -> anyhow::Result<OffsetDateTime> {
+    if let Some(ago) = parse_ago(text) {
+        return now
+            .checked_sub(ago)
+            .context("that is before the beginning of time");
+    }
+    OffsetDateTime::parse(text, &Rfc3339).with_context(|| {
+        format!("{text:?} is neither a time such as 2026-01-31T12:00:00Z nor an age such as 2h")
+    })
+}
+
+fn parse_ago(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let seconds: i64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    let count: u32 = text.strip_suffix(unit)?.parse().ok()?;
+    Some(Duration::seconds(i64::from(count) * seconds))
+}
+
+/// RFC 3339 of the microseconds that travel on the wire; `-` for none.
+pub(crate) fn show(micros: i64) -> String {
+    optional(micros).unwrap_or_else(|| "-".to_owned())
+}
+
+pub(crate) fn optional(micros: i64) -> Option<String> {
+    (micros != 0)
+        .then(|| proto::from_micros(micros).ok())
+        .flatten()
+        .and_then(|at| at.format(&Rfc3339).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    const NOW: OffsetDateTime = datetime!(2026-01-31 12:00 UTC);
+
+    #[test]
+    fn an_age_counts_back_from_now() {
+        assert_eq!(parse("2h", NOW).unwrap(), datetime!(2026-01-31 10:00 UTC));
+        assert_eq!(parse("1d", NOW).unwrap(), datetime!(2026-01-30 12:00 UTC));
+    }
+
+    #[test]
+    fn a_time_is_read_as_rfc_3339_and_anything_else_is_refused() {
+        assert_eq!(
+            parse("2026-01-01T00:00:00Z", NOW).unwrap(),
+            datetime!(2026-01-01 0:00 UTC)
+        );
+        for text in ["", "yesterday", "-2h", "2w", "h", "é"] {
+            assert!(parse(text, NOW).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_is_not_set_shows_as_a_dash() {
+        assert_eq!(show(0), "-");
+        assert_eq!(show(1_000_000), "1970-01-01T00:00:01Z");
+    }
+}

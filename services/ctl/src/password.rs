@@ -1,0 +1,90 @@
+//! Passwords from a prompt or from standard input; never from an argument, which every process on
+//! the machine could read.
+
+use std::io::{self, BufRead, Read as _};
+
+use anyhow::{Context as _, ensure};
+use operation::Kind;
+use sealing::Contents;
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// Longer than any password Active Directory takes (256 characters, MS-SAMR 3.1.1.7.2).
+const LONGEST_LINE: u64 = 4 * 256 + 2;
+
+/// Asks on the terminal; the new password twice.
+pub(crate) fn prompt(kind: Kind) -> anyhow::Result<Contents> {
+    let current_password = (kind == Kind::Change)
+        .then(|| ask("Current password: "))
+        .transpose()?;
+    let new_password = ask("New password: ")?;
+    let again = ask("New password again: ")?;
+    ensure!(
+        new_password.expose_secret() == again.expose_secret(),
+        "the two new passwords differ"
+    );
+    Ok(Contents {
+        new_password,
+        current_password,
+    })
+}
+
+fn ask(prompt: &str) -> anyhow::Result<SecretString> {
+    let password = rpassword::prompt_password(prompt)
+        .context("no terminal to ask on; use --password-stdin")?;
+    ensure!(!password.is_empty(), "the password is empty");
+    Ok(SecretString::from(password))
+}
+
+/// Reads one line each: for a change the current password, then the new one.
+pub(crate) fn read(kind: Kind, input: &mut impl BufRead) -> anyhow::Result<Contents> {
+    let current_password = (kind == Kind::Change)
+        .then(|| read_line(input).context("the first line is the current password"))
+        .transpose()?;
+    let new_password = read_line(input).context("no new password on standard input")?;
+    Ok(Contents {
+        new_password,
+        current_password,
+    })
+}
+
+fn read_line(input: &mut impl BufRead) -> anyhow::Result<SecretString> {
+    let mut line = String::new();
+    input.take(LONGEST_LINE).read_line(&mut line)?;
+    if line.ends_with('\n') {
+        line.pop();
+        if line.ends_with('\r') {
+            line.pop();
+        }
+    } else if line.len() as u64 == LONGEST_LINE {
+        return Err(io::Error::from(io::ErrorKind::FileTooLarge).into());
+    }
+    ensure!(!line.is_empty(), "the line is empty");
+    Ok(SecretString::from(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_takes_one_line_and_keeps_its_spaces() {
+        let contents = read(Kind::Reset, &mut " s3cret \r\n".as_bytes()).unwrap();
+        assert_eq!(contents.new_password.expose_secret(), " s3cret ");
+        assert!(contents.current_password.is_none());
+    }
+
+    #[test]
+    fn a_change_takes_the_current_password_first() {
+        let contents = read(Kind::Change, &mut "old\nnew".as_bytes()).unwrap();
+        assert_eq!(contents.new_password.expose_secret(), "new");
+        assert_eq!(contents.current_password.unwrap().expose_secret(), "old");
+    }
+
+    #[test]
+    fn a_missing_or_empty_password_is_refused() {
+        assert!(read(Kind::Reset, &mut "".as_bytes()).is_err());
+        assert!(read(Kind::Reset, &mut "\n".as_bytes()).is_err());
+        assert!(read(Kind::Change, &mut "old\n".as_bytes()).is_err());
+        assert!(read(Kind::Reset, &mut "x".repeat(5_000).as_bytes()).is_err());
+    }
+}
