@@ -158,6 +158,16 @@ impl Ledger {
         Ok(Standing::try_from(&record)?)
     }
 
+    /// Whether it can be asked at all; for readiness.
+    pub(crate) async fn answers(&self) -> bool {
+        // An operation that cannot exist: "unknown" is an answer too.
+        let nil = OperationId::from_uuid(uuid::Uuid::nil());
+        matches!(
+            self.standing(nil).await,
+            Ok(_) | Err(LedgerError::Unknown | LedgerError::Malformed(_))
+        )
+    }
+
     /// Writes down an end that only this replica can know.
     pub(crate) async fn record(&self, report: v1::Report) -> Result<(), LedgerError> {
         let mut client = self.admission.clone();
