@@ -207,7 +207,9 @@ fn bearer(headers: &HeaderMap) -> Result<&str, AccessError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or(AccessError::Missing)?;
     if values.next().is_some() {
-        return Err(AccessError::Invalid("the Authorization header is given twice"));
+        return Err(AccessError::Invalid(
+            "the Authorization header is given twice",
+        ));
     }
     let text = value
         .to_str()

@@ -58,16 +58,18 @@ pub(crate) const JWKS: &str = "/.well-known/jwks.json";
 pub(crate) const OPENAPI: &str = "/openapi.json";
 
 pub(crate) fn router(door: Arc<Door>) -> Router {
-    let only = |allowed: &'static str| {
-        move || std::future::ready(Problem::method_not_allowed(allowed))
-    };
+    let only =
+        |allowed: &'static str| move || std::future::ready(Problem::method_not_allowed(allowed));
     Router::new()
         .route(EVENTS, post(post_event).fallback(only("POST")))
         .route(OPERATION, get(get_operation).fallback(only("GET, HEAD")))
         .route(JWKS, get(get_keys).fallback(only("GET, HEAD")))
         .route(OPENAPI, get(get_openapi).fallback(only("GET, HEAD")))
         .fallback(|| {
-            std::future::ready(Problem::plain(StatusCode::NOT_FOUND, "there is nothing at this address"))
+            std::future::ready(Problem::plain(
+                StatusCode::NOT_FOUND,
+                "there is nothing at this address",
+            ))
         })
         .with_state(door)
         .layer(CatchPanicLayer::custom(|_| {
@@ -97,7 +99,11 @@ async fn post_event(State(door): State<Arc<Door>>, request: Request) -> Response
 }
 
 impl Door {
-    async fn receive(&self, request: Request, observed: &mut Observed) -> Result<Response, Problem> {
+    async fn receive(
+        &self,
+        request: Request,
+        observed: &mut Observed,
+    ) -> Result<Response, Problem> {
         let (parts, body) = request.into_parts();
         let caller = self.gatekeeper.admit(&parts.headers).await?;
         let permit = Arc::clone(&self.in_flight)
@@ -220,7 +226,9 @@ impl Door {
             client: caller.client.clone(),
             unthrottled: self.unthrottled.contains(&caller.client),
         };
-        self.passage.submit(submission, forests, sender, permit).await
+        self.passage
+            .submit(submission, forests, sender, permit)
+            .await
     }
 }
 
@@ -235,8 +243,12 @@ fn unknown_key(_key_id: String) -> Problem {
 }
 
 async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
-    let too_large =
-        || Problem::plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 256 KiB");
+    let too_large = || {
+        Problem::plain(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the body is larger than 256 KiB",
+        )
+    };
     let announced = headers
         .get(http::header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -338,4 +350,3 @@ async fn get_keys(State(door): State<Arc<Door>>) -> Response {
 async fn get_openapi() -> Response {
     json_answer(StatusCode::OK, "application/json", &openapi::document())
 }
-

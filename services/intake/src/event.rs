@@ -311,7 +311,12 @@ impl Attributes {
         let moment = |name: &str, text: Option<String>| {
             text.map(|text| OffsetDateTime::parse(&text, &Rfc3339))
                 .transpose()
-                .or_else(|_| malformed(name, "an RFC 3339 time such as 2026-11-21T12:00:00Z").map(|()| None))
+                .map_err(|_| {
+                    EventError::malformed(
+                        format!("{prefix}{name}"),
+                        "an RFC 3339 time such as 2026-11-21T12:00:00Z is expected",
+                    )
+                })
         };
         moment("time", self.time)?;
         let expiry_time = moment("expirytime", self.expiry_time)?;

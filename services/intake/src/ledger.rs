@@ -15,9 +15,10 @@ use crate::standing::Standing;
 const ADMIT_TIME_OUT: Duration = Duration::from_secs(4);
 const QUESTION_TIME_OUT: Duration = Duration::from_secs(2);
 /// One replica of audit may be stopping: the next attempt reaches another. Repeating is safe, the
-/// event's identity makes it the same operation.
-const ADMIT_ATTEMPTS: u32 = 3;
-const ATTEMPT_PAUSE: Duration = Duration::from_millis(100);
+/// event's identity makes it the same operation, and the first end that was recorded stays.
+const ATTEMPTS: usize = 3;
+/// Below the channel's own limit for an answer.
+const LONGEST_AWAIT: Duration = Duration::from_secs(8);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LedgerError {
@@ -80,22 +81,19 @@ impl Ledger {
         operation: &Operation,
         request: &v1::AdmitRequest,
     ) -> Result<Admission, LedgerError> {
-        let mut attempt = 1;
-        let response = loop {
+        let call = rpc::failover(ATTEMPTS, || {
             let mut client = self.admission.clone();
-            let call = client.admit(rpc::inject(tonic::Request::new(request.clone())));
-            let error = match tokio::time::timeout(ADMIT_TIME_OUT, call).await {
-                Ok(Ok(response)) => break response.into_inner(),
-                Ok(Err(status)) if status.code() == Code::Unavailable => LedgerError::from(status),
-                Ok(Err(status)) => return Err(status.into()),
-                Err(_) => return Err(LedgerError::TimedOut),
-            };
-            if attempt == ADMIT_ATTEMPTS {
-                return Err(error);
+            let request = request.clone();
+            async move {
+                client
+                    .admit(rpc::inject(tonic::Request::new(request)))
+                    .await
             }
-            attempt += 1;
-            tokio::time::sleep(ATTEMPT_PAUSE).await;
-        };
+        });
+        let response = tokio::time::timeout(ADMIT_TIME_OUT, call)
+            .await
+            .map_err(|_| LedgerError::TimedOut)??
+            .into_inner();
         match response.answer.ok_or(FromWireError::Missing("answer"))? {
             admit_response::Answer::Admitted(admitted) => Ok(Admission::New {
                 operation: Box::new(Operation {
@@ -129,9 +127,14 @@ impl Ledger {
 
     /// What is known now.
     pub(crate) async fn standing(&self, id: OperationId) -> Result<Standing, LedgerError> {
-        let mut client = self.ledger.clone();
-        let request = v1::GetOperationRequest { id: id.to_string() };
-        let call = client.get_operation(rpc::inject(tonic::Request::new(request)));
+        let call = rpc::failover(ATTEMPTS, || {
+            let mut client = self.ledger.clone();
+            let request = v1::GetOperationRequest { id: id.to_string() };
+            async move {
+                let request = rpc::inject(tonic::Request::new(request));
+                client.get_operation(request).await
+            }
+        });
         let record = tokio::time::timeout(QUESTION_TIME_OUT, call)
             .await
             .map_err(|_| LedgerError::TimedOut)??
@@ -139,12 +142,13 @@ impl Ledger {
         Ok(Standing::try_from(&record)?)
     }
 
-    /// What is known once it has ended, or after `wait`.
+    /// What is known once it has ended, or after `wait`; sooner if that is long.
     pub(crate) async fn wait(
         &self,
         id: OperationId,
         wait: Duration,
     ) -> Result<Standing, LedgerError> {
+        let wait = wait.min(LONGEST_AWAIT);
         let mut client = self.admission.clone();
         let request = v1::AwaitRequest {
             id: id.to_string(),
@@ -170,11 +174,17 @@ impl Ledger {
 
     /// Writes down an end that only this replica can know.
     pub(crate) async fn record(&self, report: v1::Report) -> Result<(), LedgerError> {
-        let mut client = self.admission.clone();
-        let request = v1::RecordRequest {
-            report: Some(report),
-        };
-        let call = client.record(rpc::inject(tonic::Request::new(request)));
+        let call = rpc::failover(ATTEMPTS, || {
+            let mut client = self.admission.clone();
+            let request = v1::RecordRequest {
+                report: Some(report.clone()),
+            };
+            async move {
+                client
+                    .record(rpc::inject(tonic::Request::new(request)))
+                    .await
+            }
+        });
         tokio::time::timeout(ADMIT_TIME_OUT, call)
             .await
             .map_err(|_| LedgerError::TimedOut)??;

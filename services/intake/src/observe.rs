@@ -7,14 +7,13 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use operation::{Kind, Reason, Status};
 use opentelemetry::{
     KeyValue,
     metrics::{Counter, Histogram},
 };
+use operation::{Kind, Reason, Status};
 use std::sync::OnceLock;
 use tracing::Instrument as _;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// What a handler learns of a request that its metrics tell. Travels in the response's extensions.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,7 +30,9 @@ impl Operations {
         Self(
             chassis::meter()
                 .u64_counter("writeback.intake.operations")
-                .with_description("Operations by kind and by the status and reason they were answered with")
+                .with_description(
+                    "Operations by kind and by the status and reason they were answered with",
+                )
                 .build(),
         )
     }
@@ -57,7 +58,8 @@ fn durations() -> &'static Histogram<f64> {
             .with_unit("s")
             .with_description("How long HTTP requests took")
             .with_boundaries(vec![
-                0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0,
+                0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+                30.0,
             ])
             .build()
     })
@@ -92,9 +94,9 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
         http.request.method = method,
         http.route = %route,
         http.response.status_code = tracing::field::Empty,
+        trace_id = tracing::field::Empty,
     );
-    // Fails only when no exporter is set up, and then nobody misses it.
-    let _ = span.set_parent(chassis::trace::extract_http(request.headers()));
+    chassis::trace::continue_from(&span, chassis::trace::extract_http(request.headers()));
     let response = next.run(request).instrument(span.clone()).await;
     let status = response.status().as_u16();
     span.record("http.response.status_code", status);

@@ -279,7 +279,10 @@ mod tests {
             assert!(post.contains(&status.to_string()), "{status}");
         }
         for reason in operation::Reason::ALL {
-            assert!(post.contains(&status_of(*reason).as_u16().to_string()), "{reason}");
+            assert!(
+                post.contains(&status_of(*reason).as_u16().to_string()),
+                "{reason}"
+            );
         }
         let get = statuses(OPERATION, "get");
         for status in [200, 401, 403, 404, 405, 500, 503] {

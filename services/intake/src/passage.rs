@@ -104,9 +104,10 @@ impl Passage {
             }
         };
         let (standing, publish) = match admission {
-            Admission::New { operation, after } => {
-                (Standing::admitted(&operation), Some((operation, after, false)))
-            }
+            Admission::New { operation, after } => (
+                Standing::admitted(&operation),
+                Some((operation, after, false)),
+            ),
             Admission::Known { standing, publish } => {
                 (standing, publish.map(|(first, after)| (first, after, true)))
             }

@@ -18,7 +18,10 @@ impl Preference {
         let mut preference = Self::default();
         let mut wait_seen = false;
         let values = headers.get_all("prefer").iter();
-        for item in values.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')) {
+        for item in values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|text| text.split(','))
+        {
             // Parameters of a preference follow a semicolon; none are defined for these two.
             let head = item.split(';').next().unwrap_or_default();
             let (name, value) = head.split_once('=').unwrap_or((head, ""));
@@ -50,7 +53,8 @@ impl Preference {
 
     /// The value of `Preference-Applied`, if any was.
     pub(crate) fn applied(self, answered_pending: bool) -> Option<String> {
-        let asynchronous = (self.respond_async && answered_pending).then(|| "respond-async".to_owned());
+        let asynchronous =
+            (self.respond_async && answered_pending).then(|| "respond-async".to_owned());
         let wait = self.wait.map(|seconds| format!("wait={seconds}"));
         match (asynchronous, wait) {
             (Some(first), Some(second)) => Some(format!("{first}, {second}")),
@@ -95,13 +99,23 @@ mod tests {
     fn both_wait_first_and_then_answer() {
         let preference = parse(&["respond-async, wait=10"]);
         assert_eq!(preference.longest_wait(), Some(Duration::from_secs(10)));
-        assert_eq!(preference.applied(true).as_deref(), Some("respond-async, wait=10"));
+        assert_eq!(
+            preference.applied(true).as_deref(),
+            Some("respond-async, wait=10")
+        );
         assert_eq!(preference.applied(false).as_deref(), Some("wait=10"));
     }
 
     #[test]
     fn what_is_not_understood_is_ignored() {
-        for values in [&[][..], &["wait"], &["wait=-1"], &["wait=soon"], &["wait=99999999999"], &["nothing"]] {
+        for values in [
+            &[][..],
+            &["wait"],
+            &["wait=-1"],
+            &["wait=soon"],
+            &["wait=99999999999"],
+            &["nothing"],
+        ] {
             assert_eq!(parse(values).longest_wait(), None, "{values:?}");
             assert_eq!(parse(values).applied(true), None);
         }

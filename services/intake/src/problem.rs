@@ -111,7 +111,10 @@ impl Problem {
     pub(crate) fn at(mut self, index: usize) -> Self {
         let content = &mut self.0;
         content.detail = format!("[{index}].{}", content.detail);
-        content.field = content.field.take().map(|field| format!("[{index}].{field}"));
+        content.field = content
+            .field
+            .take()
+            .map(|field| format!("[{index}].{field}"));
         self
     }
 

@@ -29,7 +29,9 @@ pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
     let settings = &chassis.config;
     let shutdown = chassis.shutdown.clone();
     if settings.intake.certificate_file.is_some() || settings.intake.key_file.is_some() {
-        bail!("intake.certificate_file, intake.key_file: this door speaks plain HTTP; end TLS in front of it and leave them out");
+        bail!(
+            "intake.certificate_file, intake.key_file: this door speaks plain HTTP; end TLS in front of it and leave them out"
+        );
     }
     let tokens = config::required(settings.intake.tokens.clone(), "intake.tokens")?;
     let source = match (tokens.jwks_file, tokens.jwks_url) {
@@ -54,7 +56,7 @@ pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
         bus_shutdown.clone(),
     )
     .await?;
-    let replies = Uuid::now_v7().to_string();
+    let replies = format!("writeback.replies.{}", Uuid::now_v7());
     let deliveries = bus
         .consume(Queue::Replies(replies.clone()), PREFETCH)
         .await?;
@@ -64,7 +66,7 @@ pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
         ledger: ledger.clone(),
         publisher: bus.publisher(),
         waiters: waiters.clone(),
-        replies: reply_queue_name(&replies),
+        replies,
         service: settings.service.name.clone(),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),

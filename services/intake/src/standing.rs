@@ -57,11 +57,10 @@ impl Standing {
             .transpose()?;
         self.outcome = report.outcome.as_ref().map(TryInto::try_into).transpose()?;
         self.steps = steps(&report.steps)?;
-        self.completed_at = self.outcome.is_some().then(|| {
-            self.steps
-                .last()
-                .map_or(received, |step| step.at)
-        });
+        self.completed_at = self
+            .outcome
+            .is_some()
+            .then(|| self.steps.last().map_or(received, |step| step.at));
         Ok(self)
     }
 
@@ -146,7 +145,9 @@ fn rfc3339(at: OffsetDateTime) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use operation::{Applied, EventIdentity, Initiator, InitiatorKind, Operation, Refusal, UserReference};
+    use operation::{
+        Applied, EventIdentity, Initiator, InitiatorKind, Operation, Refusal, UserReference,
+    };
     use time::macros::datetime;
 
     use super::*;
@@ -155,9 +156,21 @@ mod tests {
         Operation {
             id: "0193b0de-0000-7000-8000-000000000001".parse().unwrap(),
             kind: Kind::Reset,
-            user: UserReference::new(None, None, Some("ana@corp.example.com".parse().unwrap()), None).unwrap(),
-            initiator: Initiator { kind: InitiatorKind::User, id: None },
-            event: EventIdentity { source: "/a".to_owned(), id: "1".to_owned() },
+            user: UserReference::new(
+                None,
+                None,
+                Some("ana@corp.example.com".parse().unwrap()),
+                None,
+            )
+            .unwrap(),
+            initiator: Initiator {
+                kind: InitiatorKind::User,
+                id: None,
+            },
+            event: EventIdentity {
+                source: "/a".to_owned(),
+                id: "1".to_owned(),
+            },
             must_change_at_next_sign_in: false,
             unlock: true,
             admitted_at: datetime!(2026-11-21 12:00 UTC),
@@ -198,7 +211,9 @@ mod tests {
 
     #[test]
     fn an_applied_report_completes_it() {
-        let outcome = Outcome::Applied(Applied { notes: vec!["history was not checked".to_owned()] });
+        let outcome = Outcome::Applied(Applied {
+            notes: vec!["history was not checked".to_owned()],
+        });
         let standing = Standing::admitted(&operation())
             .with_report(&report(&outcome), datetime!(2026-11-21 13:00 UTC))
             .unwrap();

@@ -154,7 +154,10 @@ fn member<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     object.get(name).filter(|value| !value.is_null())
 }
 
-fn object<'a>(data: &'a Map<String, Value>, name: &str) -> Result<&'a Map<String, Value>, EventError> {
+fn object<'a>(
+    data: &'a Map<String, Value>,
+    name: &str,
+) -> Result<&'a Map<String, Value>, EventError> {
     match member(data, name) {
         Some(Value::Object(members)) => Ok(members),
         Some(_) => Err(wrong_type(&format!("data.{name}"), "a JSON object")),
