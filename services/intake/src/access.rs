@@ -255,11 +255,11 @@ fn verify(token: &str, keys: &JwkSet, issuer: &str, audience: &str) -> Result<Ca
         for_signatures && this_algorithm
     };
     let key = match header.kid.as_deref() {
-        Some(kid) => keys
+        Some(key_id) => keys
             .keys
             .iter()
             .filter(usable)
-            .find(|key| key.common.key_id.as_deref() == Some(kid)),
+            .find(|key| key.common.key_id.as_deref() == Some(key_id)),
         // Without a key id only a key set of one leaves no doubt.
         None => match keys.keys.as_slice() {
             [only] => Some(only).filter(usable),

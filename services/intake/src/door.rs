@@ -201,15 +201,13 @@ impl Door {
         let forests = match &submission.seal {
             None => Vec::new(),
             Some(seal) => {
-                let known = seal.forests(&self.keys.current());
-                match known {
-                    Ok(forests) => forests,
+                let mut known = seal.forests(&self.keys.current());
+                if known.is_err() {
                     // Made a moment ago, perhaps.
-                    Err(_) => {
-                        self.keys.refresh().await;
-                        seal.forests(&self.keys.current()).map_err(unknown_key)?
-                    }
+                    self.keys.refresh().await;
+                    known = seal.forests(&self.keys.current());
                 }
+                known.map_err(|_| unknown_key())?
             }
         };
         Ok((submission, forests))
@@ -233,8 +231,7 @@ impl Door {
 }
 
 /// The id is the caller's own text and may be anything: it is not repeated.
-#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn unknown_key(_key_id: String) -> Problem {
+fn unknown_key() -> Problem {
     let refusal = Refusal::new(
         Reason::SealInvalid,
         "data.sealedPassword: its kid is not in the key set; fetch /.well-known/jwks.json and seal again",

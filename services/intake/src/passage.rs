@@ -28,7 +28,7 @@ const ASK_THE_LEDGER_AFTER: Duration = Duration::from_secs(2);
 /// Past the deadline an expiry still travels: dead letter, ledger, reply.
 const EXPIRY_TRAVELS: Duration = Duration::from_secs(3);
 /// No answer keeps a connection open longer; operations with a later deadline are then `pending`.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -105,7 +105,7 @@ impl Passage {
         };
         let (standing, publish) = match admission {
             Admission::New { operation, after } => (
-                Standing::admitted(&operation),
+                Standing::admitted(&operation).with_acceptance(&self.service),
                 Some((operation, after, false)),
             ),
             Admission::Known { standing, publish } => {

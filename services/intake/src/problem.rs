@@ -71,7 +71,7 @@ impl Problem {
     pub(crate) fn refusal(refusal: &Refusal, operation: Option<OperationId>) -> Self {
         let reason = refusal.reason;
         let mut problem = Self::plain(status_of(reason), refusal.detail.clone());
-        problem.0.title = reason.title().to_owned();
+        reason.title().clone_into(&mut problem.0.title);
         problem.0.reason = Some(reason);
         problem.0.actor = Some(reason.actor());
         problem.0.operation_id = operation;

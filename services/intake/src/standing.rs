@@ -44,6 +44,17 @@ impl Standing {
         }
     }
 
+    /// The first step, in the ledger's words: the answer and the ledger tell the same story.
+    pub(crate) fn with_acceptance(mut self, service: &str) -> Self {
+        self.steps.push(Step {
+            at: self.accepted_at,
+            service: service.to_owned(),
+            step: "accepted".to_owned(),
+            detail: String::new(),
+        });
+        self
+    }
+
     /// What a resolver's or writer's report adds. `received` stands in for a report without steps.
     pub(crate) fn with_report(
         mut self,
@@ -56,7 +67,11 @@ impl Standing {
             .map(v1::Target::parse_forest)
             .transpose()?;
         self.outcome = report.outcome.as_ref().map(TryInto::try_into).transpose()?;
-        self.steps = steps(&report.steps)?;
+        for step in steps(&report.steps)? {
+            if !self.steps.contains(&step) {
+                self.steps.push(step);
+            }
+        }
         self.completed_at = self
             .outcome
             .is_some()

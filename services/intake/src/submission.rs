@@ -33,6 +33,11 @@ pub(crate) struct Seal {
     pub(crate) key_ids: Vec<String>,
 }
 
+/// It is sealed to a key that is not, or no longer, ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("its kid is not in the key set")]
+pub(crate) struct UnknownKey;
+
 impl fmt::Debug for Submission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Submission")
@@ -42,11 +47,11 @@ impl fmt::Debug for Submission {
 }
 
 impl Seal {
-    /// The forests whose writers can open it, or the key id that is in no key set of ours.
-    pub(crate) fn forests(&self, keys: &PublicKeys) -> Result<Vec<ForestId>, String> {
+    /// The forests whose writers can open it; none if a key id is in no key set of ours.
+    pub(crate) fn forests(&self, keys: &PublicKeys) -> Result<Vec<ForestId>, UnknownKey> {
         let mut forests = Vec::new();
         for key_id in &self.key_ids {
-            let forest = keys.forest_of(key_id).ok_or_else(|| key_id.clone())?;
+            let forest = keys.forest_of(key_id).ok_or(UnknownKey)?;
             if !forests.contains(forest) {
                 forests.push(forest.clone());
             }

@@ -43,7 +43,8 @@ impl Waiters {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.with(|waiting| waiting.len())
     }
 

@@ -35,10 +35,10 @@ impl Issuer {
         serde_json::from_value(json!({ "keys": [self.public] })).unwrap()
     }
 
-    fn token(&self, kid: Option<&str>, kind: Option<&str>, claims: &Value) -> String {
+    fn token(&self, key_id: Option<&str>, kind: Option<&str>, claims: &Value) -> String {
         let header = Header {
             typ: kind.map(str::to_owned),
-            kid: kid.map(str::to_owned),
+            kid: key_id.map(str::to_owned),
             ..Header::new(Algorithm::ES256)
         };
         encode(&header, claims, &self.private).unwrap()
