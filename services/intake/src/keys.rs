@@ -1,0 +1,65 @@
+//! The public sealing keys this replica hands out and accepts, read again when their file changes:
+//! keys are rotated without a restart.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::{ArcSwap, Guard};
+use sealing::PublicKeys;
+use tokio_util::sync::CancellationToken;
+
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeysError {
+    #[error("the public sealing keys {path} cannot be read: {cause}")]
+    Unreadable { path: String, cause: std::io::Error },
+    #[error("the public sealing keys {path} are not a key set: {cause}")]
+    Malformed { path: String, cause: String },
+}
+
+pub(crate) struct SealingKeys {
+    path: PathBuf,
+    keys: ArcSwap<PublicKeys>,
+}
+
+impl SealingKeys {
+    pub(crate) async fn open(path: PathBuf) -> Result<Self, KeysError> {
+        let keys = ArcSwap::from_pointee(read(&path).await?);
+        Ok(Self { path, keys })
+    }
+
+    pub(crate) fn current(&self) -> Guard<Arc<PublicKeys>> {
+        self.keys.load()
+    }
+
+    /// Reads the file again. A file that is broken for a moment leaves the keys as they were.
+    pub(crate) async fn refresh(&self) {
+        match read(&self.path).await {
+            Ok(keys) => self.keys.store(Arc::new(keys)),
+            Err(error) => tracing::warn!(%error, "the sealing keys stay as they were"),
+        }
+    }
+
+    pub(crate) async fn keep_fresh(&self, shutdown: CancellationToken) {
+        while shutdown
+            .run_until_cancelled(tokio::time::sleep(LOOK_EVERY))
+            .await
+            .is_some()
+        {
+            self.refresh().await;
+        }
+    }
+}
+
+async fn read(path: &PathBuf) -> Result<PublicKeys, KeysError> {
+    let bytes = tokio::fs::read(path)
+        .await
+        .map_err(|cause| KeysError::Unreadable {
+            path: path.display().to_string(),
+            cause,
+        })?;
+    PublicKeys::from_jwks(&bytes).map_err(|error| KeysError::Malformed {
+        path: path.display().to_string(),
+        cause: error.to_string(),
+    })
+}

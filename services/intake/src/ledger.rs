@@ -1,0 +1,193 @@
+//! Questions to the ledger, each bounded in time.
+
+use std::time::Duration;
+
+use chassis::rpc;
+use operation::{Operation, OperationId};
+use proto::{
+    FromWireError, from_micros,
+    v1::{self, admission_client::AdmissionClient, admit_response, ledger_client::LedgerClient},
+};
+use tonic::{Code, transport::Channel};
+
+use crate::standing::Standing;
+
+const ADMIT_TIME_OUT: Duration = Duration::from_secs(4);
+const QUESTION_TIME_OUT: Duration = Duration::from_secs(2);
+/// One replica of audit may be stopping: the next attempt reaches another. Repeating is safe, the
+/// event's identity makes it the same operation, and the first end that was recorded stays.
+const ATTEMPTS: usize = 3;
+/// Below the channel's own limit for an answer.
+const LONGEST_AWAIT: Duration = Duration::from_secs(8);
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LedgerError {
+    #[error("the ledger did not answer: {0}")]
+    Unavailable(Box<tonic::Status>),
+    #[error("the ledger did not answer in time")]
+    TimedOut,
+    #[error("the ledger knows no such operation")]
+    Unknown,
+    #[error("the ledger's answer is malformed: {0}")]
+    Malformed(#[from] FromWireError),
+}
+
+impl From<tonic::Status> for LedgerError {
+    fn from(status: tonic::Status) -> Self {
+        if status.code() == Code::NotFound {
+            Self::Unknown
+        } else {
+            Self::Unavailable(Box::new(status))
+        }
+    }
+}
+
+/// What the ledger made of an event.
+pub(crate) enum Admission {
+    /// Written down; to be published.
+    New {
+        operation: Box<Operation>,
+        after: Option<String>,
+    },
+    /// The same event was here before. `publish` if it may never have reached the queue.
+    Known {
+        standing: Standing,
+        publish: Option<(Box<Operation>, Option<String>)>,
+    },
+    /// Written down and over, by the settings.
+    Ended(Standing),
+    Throttled {
+        retry_after_seconds: u32,
+    },
+}
+
+/// Clients of the ledger. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Ledger {
+    admission: AdmissionClient<Channel>,
+    ledger: LedgerClient<Channel>,
+}
+
+impl Ledger {
+    pub(crate) fn new(channel: Channel) -> Self {
+        Self {
+            admission: AdmissionClient::new(channel.clone()),
+            ledger: LedgerClient::new(channel),
+        }
+    }
+
+    pub(crate) async fn admit(
+        &self,
+        operation: &Operation,
+        request: &v1::AdmitRequest,
+    ) -> Result<Admission, LedgerError> {
+        let call = rpc::failover(ATTEMPTS, || {
+            let mut client = self.admission.clone();
+            let request = request.clone();
+            async move {
+                client
+                    .admit(rpc::inject(tonic::Request::new(request)))
+                    .await
+            }
+        });
+        let response = tokio::time::timeout(ADMIT_TIME_OUT, call)
+            .await
+            .map_err(|_| LedgerError::TimedOut)??
+            .into_inner();
+        match response.answer.ok_or(FromWireError::Missing("answer"))? {
+            admit_response::Answer::Admitted(admitted) => Ok(Admission::New {
+                operation: Box::new(Operation {
+                    admitted_at: from_micros(admitted.admitted_at)?,
+                    ..operation.clone()
+                }),
+                after: admitted.after,
+            }),
+            admit_response::Answer::Duplicate(duplicate) => {
+                let record = duplicate.record.ok_or(FromWireError::Missing("record"))?;
+                let standing = Standing::try_from(&record)?;
+                let publish = if duplicate.publish_again && !standing.status().is_terminal() {
+                    let first = record
+                        .operation
+                        .as_ref()
+                        .ok_or(FromWireError::Missing("record.operation"))?;
+                    Some((Box::new(first.try_into()?), duplicate.after))
+                } else {
+                    None
+                };
+                Ok(Admission::Known { standing, publish })
+            }
+            admit_response::Answer::Ended(record) => {
+                Ok(Admission::Ended(Standing::try_from(&record)?))
+            }
+            admit_response::Answer::Throttled(throttled) => Ok(Admission::Throttled {
+                retry_after_seconds: throttled.retry_after_seconds,
+            }),
+        }
+    }
+
+    /// What is known now.
+    pub(crate) async fn standing(&self, id: OperationId) -> Result<Standing, LedgerError> {
+        let call = rpc::failover(ATTEMPTS, || {
+            let mut client = self.ledger.clone();
+            let request = v1::GetOperationRequest { id: id.to_string() };
+            async move {
+                let request = rpc::inject(tonic::Request::new(request));
+                client.get_operation(request).await
+            }
+        });
+        let record = tokio::time::timeout(QUESTION_TIME_OUT, call)
+            .await
+            .map_err(|_| LedgerError::TimedOut)??
+            .into_inner();
+        Ok(Standing::try_from(&record)?)
+    }
+
+    /// What is known once it has ended, or after `wait`; sooner if that is long.
+    pub(crate) async fn wait(
+        &self,
+        id: OperationId,
+        wait: Duration,
+    ) -> Result<Standing, LedgerError> {
+        let wait = wait.min(LONGEST_AWAIT);
+        let mut client = self.admission.clone();
+        let request = v1::AwaitRequest {
+            id: id.to_string(),
+            wait_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
+        };
+        let call = client.r#await(rpc::inject(tonic::Request::new(request)));
+        let record = tokio::time::timeout(wait + QUESTION_TIME_OUT, call)
+            .await
+            .map_err(|_| LedgerError::TimedOut)??
+            .into_inner();
+        Ok(Standing::try_from(&record)?)
+    }
+
+    /// Whether it can be asked at all; for readiness.
+    pub(crate) async fn answers(&self) -> bool {
+        // An operation that cannot exist: "unknown" is an answer too.
+        let nil = OperationId::from_uuid(uuid::Uuid::nil());
+        matches!(
+            self.standing(nil).await,
+            Ok(_) | Err(LedgerError::Unknown | LedgerError::Malformed(_))
+        )
+    }
+
+    /// Writes down an end that only this replica can know.
+    pub(crate) async fn record(&self, report: v1::Report) -> Result<(), LedgerError> {
+        let call = rpc::failover(ATTEMPTS, || {
+            let mut client = self.admission.clone();
+            let request = v1::RecordRequest {
+                report: Some(report.clone()),
+            };
+            async move {
+                client
+                    .record(rpc::inject(tonic::Request::new(request)))
+                    .await
+            }
+        });
+        tokio::time::timeout(ADMIT_TIME_OUT, call)
+            .await
+            .map_err(|_| LedgerError::TimedOut)??;
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! Puts the replica together: connections, reply queue, door; and takes it apart in order.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail};
+use bus::{BrokerConfig, Bus, Deliveries, Queue};
+use chassis::{Chassis, Gate, config, rpc};
+use operation::OperationId;
+use prost::Message as _;
+use proto::v1;
+use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+use crate::{
+    access::{Gatekeeper, KeySource},
+    door::{self, Door},
+    keys::SealingKeys,
+    ledger::Ledger,
+    observe::Operations,
+    passage::Passage,
+    waiters::Waiters,
+};
+
+const PREFETCH: u16 = 256;
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
+    let settings = &chassis.config;
+    let shutdown = chassis.shutdown.clone();
+    if settings.intake.certificate_file.is_some() || settings.intake.key_file.is_some() {
+        bail!(
+            "intake.certificate_file, intake.key_file: this door speaks plain HTTP; end TLS in front of it and leave them out"
+        );
+    }
+    let tokens = config::required(settings.intake.tokens.clone(), "intake.tokens")?;
+    let source = match (tokens.jwks_file, tokens.jwks_url) {
+        (Some(path), None) => KeySource::File(path),
+        (None, Some(url)) => KeySource::Url(url),
+        _ => bail!("intake.tokens: give either jwks_file or jwks_url"),
+    };
+    let broker_gate = chassis.readiness.require("broker");
+    let ledger_gate = chassis.readiness.require("ledger");
+    let listener = TcpListener::bind(settings.intake.listen)
+        .await
+        .with_context(|| format!("intake.listen: cannot bind {}", settings.intake.listen))?;
+
+    let gatekeeper = Gatekeeper::new(tokens.issuer, tokens.audience, source).await?;
+    let keys = Arc::new(SealingKeys::open(settings.sealing.public_keys_file.clone()).await?);
+    let ledger = Ledger::new(rpc::ledger_channel(&settings.ledger)?);
+    // A connection of its own token: publishing goes on while the door drains.
+    let bus_shutdown = CancellationToken::new();
+    let bus = Bus::connect(
+        broker(&settings.broker)?,
+        &settings.service.name,
+        bus_shutdown.clone(),
+    )
+    .await?;
+    let replies = format!("writeback.replies.{}", Uuid::now_v7());
+    let deliveries = bus
+        .consume(Queue::Replies(replies.clone()), PREFETCH)
+        .await?;
+    let waiters = Waiters::default();
+    let tasks = TaskTracker::new();
+    let passage = Arc::new(Passage {
+        ledger: ledger.clone(),
+        publisher: bus.publisher(),
+        waiters: waiters.clone(),
+        replies,
+        service: settings.service.name.clone(),
+        shutdown: shutdown.clone(),
+        tasks: tasks.clone(),
+    });
+    let door = Arc::new(Door {
+        gatekeeper,
+        keys: Arc::clone(&keys),
+        passage,
+        in_flight: Arc::new(Semaphore::new(settings.intake.max_in_flight)),
+        default_deadline: time::Duration::seconds(
+            i64::try_from(settings.intake.default_deadline_seconds)
+                .context("intake.default_deadline_seconds is out of range")?,
+        ),
+        unthrottled: tokens.unthrottled_clients,
+        operations: Operations::new(),
+    });
+
+    chassis.spawn("replies", take_replies(deliveries, waiters));
+    chassis.spawn("sealing keys", {
+        let shutdown = shutdown.clone();
+        async move {
+            keys.keep_fresh(shutdown).await;
+            Ok(())
+        }
+    });
+    chassis.spawn(
+        "readiness",
+        watch_readiness(bus, ledger, broker_gate, ledger_gate, shutdown.clone()),
+    );
+
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    let stop = shutdown.clone();
+    let served = axum::serve(listener, door::router(door))
+        .with_graceful_shutdown(async move { stop.cancelled().await })
+        .await;
+    // No caller is left; what the ledger has is still published, or its end is recorded.
+    tasks.close();
+    tasks.wait().await;
+    bus_shutdown.cancel();
+    served.context("the door broke down")
+}
+
+fn broker(broker: &config::Broker) -> anyhow::Result<BrokerConfig> {
+    Ok(BrokerConfig {
+        url: broker.url.clone(),
+        username: broker.username.clone(),
+        password: config::read_secret(&broker.password_file)?,
+        ca_pem: broker
+            .ca_file
+            .as_deref()
+            .map(config::read_file)
+            .transpose()?,
+    })
+}
+
+/// Hands every terminal report to who waits for it. A report nobody waits for is not lost: the
+/// ledger has it from its own queue.
+async fn take_replies(mut deliveries: Deliveries, waiters: Waiters) -> anyhow::Result<()> {
+    while let Some(delivery) = deliveries.next().await {
+        match v1::Report::decode(delivery.body.as_slice()) {
+            Ok(report) => match report.operation_id.parse::<OperationId>() {
+                Ok(id) if report.outcome.is_some() => waiters.complete(id, &report),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "a report without an operation"),
+            },
+            Err(error) => tracing::warn!(%error, "a reply that is not a report"),
+        }
+        if let Err(error) = delivery.ack().await {
+            // It comes again on the next connection, and completing twice changes nothing.
+            tracing::debug!(%error, "a reply could not be acknowledged");
+        }
+    }
+    Ok(())
+}
+
+async fn watch_readiness(
+    bus: Bus,
+    ledger: Ledger,
+    broker_gate: Gate,
+    ledger_gate: Gate,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    loop {
+        broker_gate.set(bus.is_connected());
+        ledger_gate.set(ledger.answers().await);
+        if shutdown
+            .run_until_cancelled(tokio::time::sleep(PROBE_EVERY))
+            .await
+            .is_none()
+        {
+            return Ok(());
+        }
+    }
+}
