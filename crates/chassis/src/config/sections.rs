@@ -1,0 +1,316 @@
+//! The sections of the configuration file, one struct each; a field's name is its TOML key.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use operation::{DomainName, ForestId};
+use serde::Deserialize;
+
+/// The whole file. Every service reads the same file and takes what it needs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    #[serde(default)]
+    pub service: Service,
+    #[serde(default)]
+    pub telemetry: Telemetry,
+    pub broker: Broker,
+    pub ledger: Ledger,
+    #[serde(default)]
+    pub sealing: Sealing,
+    #[serde(default)]
+    pub intake: Intake,
+    #[serde(default)]
+    pub resolver: Resolver,
+    #[serde(default)]
+    pub writer: Writer,
+    #[serde(default)]
+    pub audit: Audit,
+    #[serde(default)]
+    pub forests: Vec<Forest>,
+}
+
+impl Config {
+    pub fn forest(&self, id: &ForestId) -> Option<&Forest> {
+        self.forests.iter().find(|forest| forest.id == *id)
+    }
+
+    /// Every path of the file, so that relative ones can be resolved in one place.
+    pub(super) fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        let Self {
+            service: _,
+            telemetry: _,
+            broker,
+            ledger,
+            sealing,
+            intake,
+            resolver: _,
+            writer: _,
+            audit,
+            forests,
+        } = self;
+        let mut paths = vec![
+            &mut broker.password_file,
+            &mut sealing.public_keys_file,
+            &mut sealing.private_keys_directory,
+        ];
+        paths.extend(broker.ca_file.as_mut());
+        paths.extend(ledger.ca_file.as_mut());
+        paths.extend(intake.certificate_file.as_mut());
+        paths.extend(intake.key_file.as_mut());
+        if let Some(tokens) = &mut intake.tokens {
+            paths.extend(tokens.jwks_file.as_mut());
+        }
+        paths.extend(audit.database_password_file.as_mut());
+        paths.extend(audit.owner_database_password_file.as_mut());
+        paths.extend(audit.signing_key_file.as_mut());
+        for forest in forests {
+            paths.push(&mut forest.ca_file);
+            paths.push(&mut forest.account_password_file);
+            paths.extend(forest.reader_account_password_file.as_mut());
+        }
+        paths
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Service {
+    /// What this process calls itself in logs, traces and broker connections; the host's name unless given.
+    pub name: String,
+    /// `/livez`, `/readyz` and `/metrics`, never on a public address.
+    pub admin_listen: SocketAddr,
+    /// How long running work may take to end once shutdown was asked.
+    pub shutdown_grace_seconds: u64,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            name: host_name(),
+            admin_listen: local(9090),
+            shutdown_grace_seconds: 20,
+        }
+    }
+}
+
+fn host_name() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "writeback".to_owned())
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    pub log_format: LogFormat,
+    /// A `tracing` filter such as `info,lapin=warn`.
+    pub log_filter: String,
+    /// OTLP over gRPC; without it nothing is traced.
+    pub otlp_endpoint: Option<String>,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self {
+            log_format: LogFormat::Auto,
+            log_filter: "info".to_owned(),
+            otlp_endpoint: None,
+        }
+    }
+}
+
+/// `auto` is text on a terminal and JSON elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Auto,
+    Json,
+    Text,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Broker {
+    /// `amqp://` or `amqps://`, the virtual host in the path, no credentials in it.
+    pub url: String,
+    pub username: String,
+    pub password_file: PathBuf,
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How the other services reach audit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
+    pub urls: Vec<String>,
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sealing {
+    pub public_keys_file: PathBuf,
+    pub private_keys_directory: PathBuf,
+    pub clock_skew_seconds: u64,
+}
+
+impl Default for Sealing {
+    fn default() -> Self {
+        Self {
+            public_keys_file: "keys/jwks.json".into(),
+            private_keys_directory: "keys/private".into(),
+            clock_skew_seconds: 60,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Intake {
+    pub listen: SocketAddr,
+    /// With `key_file`: PEM. Without both the listener is plain and belongs behind something that ends TLS.
+    pub certificate_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+    pub default_deadline_seconds: u64,
+    pub max_in_flight: usize,
+    /// Whose tokens are accepted. Intake does not start without it.
+    pub tokens: Option<Tokens>,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self {
+            listen: local(8080),
+            certificate_file: None,
+            key_file: None,
+            default_deadline_seconds: 30,
+            max_in_flight: 512,
+            tokens: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tokens {
+    pub issuer: String,
+    pub audience: String,
+    /// One of `jwks_file` and `jwks_url`.
+    pub jwks_file: Option<PathBuf>,
+    pub jwks_url: Option<String>,
+    #[serde(default)]
+    pub unthrottled_clients: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Resolver {
+    pub concurrency: usize,
+    pub directory_timeout_seconds: u64,
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self {
+            concurrency: 32,
+            directory_timeout_seconds: 5,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Writer {
+    /// The one forest this writer writes to. A writer does not start without it.
+    pub forest: Option<ForestId>,
+    pub concurrency: usize,
+    pub connections: usize,
+    pub write_timeout_seconds: u64,
+    pub clock_skew_milliseconds: u64,
+    pub protected_accounts: ProtectedAccounts,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self {
+            forest: None,
+            concurrency: 8,
+            connections: 4,
+            write_timeout_seconds: 5,
+            clock_skew_milliseconds: 500,
+            protected_accounts: ProtectedAccounts::Refuse,
+        }
+    }
+}
+
+/// What a writer does with accounts whose `adminCount` is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProtectedAccounts {
+    Refuse,
+    Allow,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    pub listen: SocketAddr,
+    pub database_url: String,
+    pub database_password_file: Option<PathBuf>,
+    /// Migrations run as the owner, daily work does not.
+    pub owner_database_url: Option<String>,
+    pub owner_database_password_file: Option<PathBuf>,
+    /// PKCS#8 PEM, Ed25519: signs the heads of the chain.
+    pub signing_key_file: Option<PathBuf>,
+    pub throttle_per_person_per_hour: u32,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            listen: local(9500),
+            database_url: "postgres://writeback_audit@127.0.0.1:5432/writeback".to_owned(),
+            database_password_file: None,
+            owner_database_url: None,
+            owner_database_password_file: None,
+            signing_key_file: None,
+            throttle_per_person_per_hour: 5,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forest {
+    pub id: ForestId,
+    pub ca_file: PathBuf,
+    /// The account that writes.
+    pub account: String,
+    pub account_password_file: PathBuf,
+    /// The account the resolver reads as; it needs no more than to read.
+    pub reader_account: Option<String>,
+    pub reader_account_password_file: Option<PathBuf>,
+    #[serde(default)]
+    pub domains: Vec<Domain>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Domain {
+    pub name: DomainName,
+    /// `ldaps://` URLs, in order of preference.
+    pub domain_controllers: Vec<String>,
+    #[serde(default)]
+    pub global_catalogs: Vec<String>,
+    /// DNs of the subtrees in scope; none means the whole domain.
+    #[serde(default)]
+    pub include: Vec<String>,
+    /// DNs of the subtrees taken out of it.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+}
