@@ -123,9 +123,13 @@ impl Appending {
     async fn commit(&self, items: &[Item]) -> Result<Vec<Answer>, CommitError> {
         let mut connection = self.pool.acquire().await.map_err(StoreError::from)?;
         let mut transaction = connection.begin().await.map_err(StoreError::from)?;
-        let mut batch =
-            store::open_batch(&mut transaction, items, self.throttle_per_hour, &self.service)
-                .await?;
+        let mut batch = store::open_batch(
+            &mut transaction,
+            items,
+            self.throttle_per_hour,
+            &self.service,
+        )
+        .await?;
         let answers = items
             .iter()
             .map(|item| batch.decide(item))

@@ -247,8 +247,8 @@ impl Batch {
         let Some(record) = self.records.get(&id.as_uuid()) else {
             return Ok(Answer::UnknownOperation);
         };
-        let still_overdue = record.is_untouched()
-            && record.admission.deadline < self.now.saturating_sub(OVERDUE);
+        let still_overdue =
+            record.is_untouched() && record.admission.deadline < self.now.saturating_sub(OVERDUE);
         if !still_overdue {
             return Ok(Answer::Recorded(Box::new(record.clone())));
         }
@@ -271,8 +271,7 @@ impl Batch {
             || wanted.unlock_without_reset != current.unlock_without_reset;
         if differs {
             let text = content::to_text(&wanted)?;
-            self.entries
-                .push(self.tip.append(at, SETTINGS, None, text));
+            self.entries.push(self.tip.append(at, SETTINGS, None, text));
             self.settings = wanted;
             self.settings_changed = true;
         }

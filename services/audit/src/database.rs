@@ -32,21 +32,15 @@ fn options(url: &str, password_file: Option<&PathBuf>) -> anyhow::Result<PgConne
 
 /// Brings the schema up to date and gives the daily role what it needs.
 pub(crate) async fn migrate(config: &Audit) -> anyhow::Result<()> {
-    let daily = options(
-        &config.database_url,
-        config.database_password_file.as_ref(),
-    )?;
+    let daily = options(&config.database_url, config.database_password_file.as_ref())?;
     let owner = match &config.owner_database_url {
         Some(url) => options(url, config.owner_database_password_file.as_ref())?,
         None => daily.clone(),
     };
-    let mut connection = tokio::time::timeout(
-        CONNECT_TIME_OUT,
-        PgConnection::connect_with(&owner),
-    )
-    .await
-    .context("connecting to the database took too long")?
-    .context("connecting to the database as its owner")?;
+    let mut connection = tokio::time::timeout(CONNECT_TIME_OUT, PgConnection::connect_with(&owner))
+        .await
+        .context("connecting to the database took too long")?
+        .context("connecting to the database as its owner")?;
     tokio::time::timeout(
         MIGRATION_TIME_OUT,
         migrate_as_owner(&mut connection, daily.get_username()),
@@ -57,10 +51,7 @@ pub(crate) async fn migrate(config: &Audit) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn migrate_as_owner(
-    connection: &mut PgConnection,
-    daily_role: &str,
-) -> anyhow::Result<()> {
+async fn migrate_as_owner(connection: &mut PgConnection, daily_role: &str) -> anyhow::Result<()> {
     // held until the connection closes
     sqlx::query("SELECT pg_advisory_lock($1)")
         .bind(MIGRATION_LOCK)
@@ -88,11 +79,7 @@ async fn migrate_as_owner(
 
 /// The pool for daily work.
 pub(crate) fn pool(config: &Audit) -> anyhow::Result<PgPool> {
-    let options = options(
-        &config.database_url,
-        config.database_password_file.as_ref(),
-    )?
-    .options([
+    let options = options(&config.database_url, config.database_password_file.as_ref())?.options([
         ("statement_timeout", STATEMENT_TIME_OUT),
         ("lock_timeout", LOCK_TIME_OUT),
         ("idle_in_transaction_session_timeout", "10000"),

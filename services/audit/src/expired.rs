@@ -114,7 +114,10 @@ impl DeadLetters {
             return true;
         };
         let Some(origin) = Origin::of_queue(&dead.queue) else {
-            tracing::error!(queue = dead.queue, "a dead letter from a queue that is not ours");
+            tracing::error!(
+                queue = dead.queue,
+                "a dead letter from a queue that is not ours"
+            );
             return true;
         };
         let letter = match Letter::read(&origin, &delivery.body) {
@@ -148,7 +151,8 @@ impl DeadLetters {
                 if reconciling && !self.pause(PAUSE_BEFORE_ANOTHER_TRY).await {
                     return false;
                 }
-                self.reconcile(letter, forest, delivery.reply_to.clone()).await
+                self.reconcile(letter, forest, delivery.reply_to.clone())
+                    .await
             }
             Verdict::Leave => true,
         }
@@ -192,7 +196,9 @@ impl DeadLetters {
                 reply_to: None,
                 time_to_live: Some(Duration::from_secs(60)),
             };
-            let reply = self.publisher.publish(Destination::Reply(reply_to), message);
+            let reply = self
+                .publisher
+                .publish(Destination::Reply(reply_to), message);
             if let Err(error) = reply.await {
                 // the ledger has it: who asked may ask again
                 tracing::debug!(operation = %letter.id, %error, "nobody was told");
@@ -203,12 +209,7 @@ impl DeadLetters {
 
     /// A write may have begun: only a writer of that forest can find out. There is no hurry any
     /// more, so the message does not expire.
-    async fn reconcile(
-        &self,
-        letter: Letter,
-        forest: ForestId,
-        reply_to: Option<String>,
-    ) -> bool {
+    async fn reconcile(&self, letter: Letter, forest: ForestId, reply_to: Option<String>) -> bool {
         let Some(mut work) = letter.work else {
             return true;
         };

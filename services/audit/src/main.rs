@@ -25,7 +25,7 @@ mod verify;
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use bus::{Bus, BrokerConfig, Queue};
+use bus::{BrokerConfig, Bus, Queue};
 use chassis::{Chassis, config};
 use tokio::net::TcpListener;
 

@@ -104,7 +104,10 @@ impl News {
         };
         loop {
             let entries = store::entries_after(pool, last, PAGE).await?;
-            let ids: Vec<Uuid> = entries.iter().filter_map(|entry| entry.operation_id).collect();
+            let ids: Vec<Uuid> = entries
+                .iter()
+                .filter_map(|entry| entry.operation_id)
+                .collect();
             let mut records = HashMap::new();
             if !ids.is_empty() {
                 for row in store::rows(pool, &ids).await? {

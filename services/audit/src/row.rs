@@ -46,10 +46,7 @@ pub(crate) fn bytea<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok,
 }
 
 #[expect(clippy::ref_option, reason = "serde gives a reference to the field")]
-fn bytea_option<S: Serializer>(
-    bytes: &Option<Vec<u8>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn bytea_option<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
     match bytes {
         Some(bytes) => bytea(bytes, serializer),
         None => serializer.serialize_none(),

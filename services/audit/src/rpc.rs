@@ -71,9 +71,7 @@ impl Rpc {
 }
 
 /// Bounds a question to the database.
-async fn in_time<T>(
-    question: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, RpcError> {
+async fn in_time<T>(question: impl Future<Output = Result<T, StoreError>>) -> Result<T, RpcError> {
     match tokio::time::timeout(QUERY_TIME_OUT, question).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(RpcError::Slow),

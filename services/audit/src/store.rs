@@ -204,14 +204,16 @@ async fn write_head(
     tip: &Tip,
     key: &SigningKey,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE head SET sequence = $1, at = $2, hash = $3, public_key = $4, signature = $5")
-        .bind(tip.sequence)
-        .bind(tip.at)
-        .bind(&tip.hash)
-        .bind(key.public_key())
-        .bind(key.sign(tip))
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "UPDATE head SET sequence = $1, at = $2, hash = $3, public_key = $4, signature = $5",
+    )
+    .bind(tip.sequence)
+    .bind(tip.at)
+    .bind(&tip.hash)
+    .bind(key.public_key())
+    .bind(key.sign(tip))
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -384,10 +386,7 @@ pub(crate) async fn list(
     .persistent(false)
     .fetch_all(executor)
     .await?;
-    Ok(rows
-        .iter()
-        .map(Row::to_record)
-        .collect::<Result<_, _>>()?)
+    Ok(rows.iter().map(Row::to_record).collect::<Result<_, _>>()?)
 }
 
 /// Other operations on the same person or object since a moment, newest first.
@@ -410,10 +409,7 @@ pub(crate) async fn others(
     .bind(limit)
     .fetch_all(executor)
     .await?;
-    Ok(rows
-        .iter()
-        .map(Row::to_record)
-        .collect::<Result<_, _>>()?)
+    Ok(rows.iter().map(Row::to_record).collect::<Result<_, _>>()?)
 }
 
 /// Operations that entries speak of and the projection does not have.

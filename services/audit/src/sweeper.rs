@@ -42,9 +42,10 @@ pub(crate) async fn sweep(
             }
         };
         // decided again under the lock: another replica or a late report may have been first
+        let appender = &appender;
         let expiring = ids
             .into_iter()
-            .map(|id| async { (id, appender.append(Item::Overdue(id)).await) });
+            .map(|id| async move { (id, appender.append(Item::Overdue(id)).await) });
         for (id, answer) in futures_util::future::join_all(expiring).await {
             match answer {
                 Ok(Answer::Recorded(record)) => {

@@ -60,7 +60,10 @@ mod tests {
 
     #[test]
     fn what_nobody_had_is_expired() {
-        assert_eq!(judge(&Origin::Requests, "expired", 0, false), Verdict::Expire);
+        assert_eq!(
+            judge(&Origin::Requests, "expired", 0, false),
+            Verdict::Expire
+        );
         assert_eq!(judge(&corp(), "expired", 0, false), Verdict::Expire);
     }
 
@@ -79,13 +82,22 @@ mod tests {
 
     #[test]
     fn a_request_that_a_resolver_had_may_have_been_passed_on() {
-        assert_eq!(judge(&Origin::Requests, "expired", 1, false), Verdict::Leave);
-        assert_eq!(judge(&Origin::Requests, "delivery_limit", 20, false), Verdict::Fail);
+        assert_eq!(
+            judge(&Origin::Requests, "expired", 1, false),
+            Verdict::Leave
+        );
+        assert_eq!(
+            judge(&Origin::Requests, "delivery_limit", 20, false),
+            Verdict::Fail
+        );
     }
 
     #[test]
     fn only_our_queues_are_known() {
-        assert_eq!(Origin::of_queue("writeback.requests"), Some(Origin::Requests));
+        assert_eq!(
+            Origin::of_queue("writeback.requests"),
+            Some(Origin::Requests)
+        );
         assert_eq!(Origin::of_queue("writeback.forest.Not One"), None);
         assert_eq!(Origin::of_queue("elsewhere"), None);
     }

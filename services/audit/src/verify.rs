@@ -99,7 +99,10 @@ async fn chain(
 }
 
 fn unreadable(entry: &Entry) -> String {
-    format!("entry {} cannot be read as a {}", entry.sequence, entry.kind)
+    format!(
+        "entry {} cannot be read as a {}",
+        entry.sequence, entry.kind
+    )
 }
 
 /// Every operation against its entries, and every entry for its operation.

@@ -57,7 +57,11 @@ impl Rpc {
     ) -> Result<admit_response::Answer, RpcError> {
         let admission = content::Admission::from_wire(request)?;
         let id = admission.id;
-        match self.appender.append(Item::Admit(Box::new(admission))).await? {
+        match self
+            .appender
+            .append(Item::Admit(Box::new(admission)))
+            .await?
+        {
             Answer::Admitted { admitted_at, after } => {
                 tracing::info!(operation = %id, "admitted");
                 Ok(admit_response::Answer::Admitted(v1::Admitted {
@@ -114,10 +118,7 @@ impl Rpc {
         }
     }
 
-    async fn await_one(
-        &self,
-        request: &v1::AwaitRequest,
-    ) -> Result<v1::OperationRecord, RpcError> {
+    async fn await_one(&self, request: &v1::AwaitRequest) -> Result<v1::OperationRecord, RpcError> {
         let id = content::operation_id(&request.id)?;
         let until = Instant::now() + Duration::from_millis(request.wait_ms.into());
         // subscribed before the question is asked: no end falls between the two

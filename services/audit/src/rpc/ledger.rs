@@ -121,8 +121,7 @@ impl Rpc {
         };
         let limit_rows = usize::try_from(limit).unwrap_or(usize::MAX);
         let filter = filter(request)?;
-        let mut records =
-            in_time(store::list(&self.pool, &filter, i64::from(limit) + 1)).await?;
+        let mut records = in_time(store::list(&self.pool, &filter, i64::from(limit) + 1)).await?;
         let more = records.len() > limit_rows;
         records.truncate(limit_rows);
         let next_page_token = records
@@ -149,7 +148,9 @@ impl Rpc {
             &self.pool,
             id,
             &keys,
-            target.as_ref().map(|target| target.object_guid.as_bytes().as_slice()),
+            target
+                .as_ref()
+                .map(|target| target.object_guid.as_bytes().as_slice()),
             admitted_at.saturating_sub(DAY),
             MOST_PRECEDENTS,
         ))
@@ -258,7 +259,8 @@ impl Watch {
             let record = event.record.as_ref()?;
             Some(record.target.as_ref()?.forest.as_str())
         };
-        self.operation_id.is_none_or(|id| event.operation_id == Some(id))
+        self.operation_id
+            .is_none_or(|id| event.operation_id == Some(id))
             && self
                 .forest
                 .as_deref()

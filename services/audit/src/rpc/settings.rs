@@ -33,10 +33,7 @@ impl Settings for Rpc {
 }
 
 impl Rpc {
-    async fn change(
-        &self,
-        request: v1::SetSettingsRequest,
-    ) -> Result<content::Settings, RpcError> {
+    async fn change(&self, request: v1::SetSettingsRequest) -> Result<content::Settings, RpcError> {
         content::plain("changed_by", &request.changed_by)?;
         if request.changed_by.is_empty() {
             return Err(RpcError::Invalid("changed_by: missing".to_owned()));
