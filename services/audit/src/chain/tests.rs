@@ -7,7 +7,7 @@ fn chain(contents: &[String]) -> (Vec<Entry>, Tip) {
     let mut tip = Tip::genesis();
     let entries = contents
         .iter()
-        .zip(1..)
+        .zip(1_i64..)
         .map(|(content, at)| {
             let id = (at % 3 != 0).then(|| Uuid::from_u128(u128::from(at.unsigned_abs())));
             tip.append(at, "reported", id, content.clone())
