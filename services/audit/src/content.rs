@@ -272,6 +272,7 @@ impl From<Outcome> for End {
     }
 }
 
+#[expect(clippy::struct_field_names, reason = "the wire's own words")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Step {

@@ -16,7 +16,7 @@ const STATEMENT_TIME_OUT: &str = "4000";
 const LOCK_TIME_OUT: &str = "3000";
 const ACQUIRE_TIME_OUT: Duration = Duration::from_secs(2);
 const CONNECT_TIME_OUT: Duration = Duration::from_secs(10);
-const MIGRATION_TIME_OUT: Duration = Duration::from_secs(120);
+const MIGRATION_TIME_OUT: Duration = Duration::from_mins(2);
 const CONNECTIONS: u32 = 10;
 
 /// "writeback" as a number: replicas that start together migrate one after the other.

@@ -194,7 +194,7 @@ impl DeadLetters {
                 body: record.to_report().encode_to_vec(),
                 id: letter.id.to_string(),
                 reply_to: None,
-                time_to_live: Some(Duration::from_secs(60)),
+                time_to_live: Some(Duration::from_mins(1)),
             };
             let reply = self
                 .publisher
