@@ -1,1 +1,134 @@
-fn main() {}
+//! The ledger: admits operations, records what becomes of them, keeps the settings, proves it all.
+//!
+//! Nothing is published before it is written here, and nothing written here changes: entries are
+//! chained by hash, and the end of the chain is signed. It knows no forest and no directory, and
+//! opens no password; what it is told of an operation is all it knows.
+
+mod appender;
+mod batch;
+mod chain;
+mod content;
+mod database;
+mod expired;
+mod news;
+mod outcomes;
+mod record;
+mod recording;
+mod row;
+mod rpc;
+mod signing;
+mod store;
+mod sweeper;
+mod verdict;
+mod verify;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use bus::{BrokerConfig, Bus, Queue};
+use chassis::{Chassis, config};
+use tokio::net::TcpListener;
+
+const SIGN_TIME_OUT: Duration = Duration::from_secs(10);
+const BROKER_CHECK: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    chassis::run("audit", start)
+}
+
+async fn start(chassis: Chassis) -> anyhow::Result<()> {
+    let settings = &chassis.config.audit;
+    let database_ready = chassis.readiness.require("database");
+    let broker_ready = chassis.readiness.require("broker");
+
+    let key_file = settings
+        .signing_key_file
+        .as_ref()
+        .context("audit.signing_key_file: missing; the ledger's head must be signed")?;
+    let key = Arc::new(signing::SigningKey::from_file(key_file)?);
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("audit.listen {}", settings.listen))?;
+    tracing::info!(address = %settings.listen, "listening for gRPC");
+
+    database::migrate(settings).await?;
+    let pool = database::pool(settings)?;
+    tokio::time::timeout(SIGN_TIME_OUT, store::sign_empty_head(&pool, &key))
+        .await
+        .context("the database did not answer in time")??;
+
+    let service = chassis.config.service.name.clone();
+    let (appender, appending) = appender::appender(
+        pool.clone(),
+        Arc::clone(&key),
+        settings.throttle_per_person_per_hour,
+        service.clone(),
+    );
+    chassis.spawn("appender", appending.run());
+
+    let news = news::News::new();
+    chassis.spawn(
+        "news",
+        news.clone().run(
+            pool.clone(),
+            move |ready| database_ready.set(ready),
+            chassis.shutdown.clone(),
+        ),
+    );
+    let rpc = rpc::Rpc {
+        pool: pool.clone(),
+        appender: appender.clone(),
+        news,
+        key,
+        shutdown: chassis.shutdown.clone(),
+    };
+    chassis.spawn("grpc", rpc.serve(listener));
+    chassis.spawn(
+        "sweeper",
+        sweeper::sweep(pool, appender.clone(), chassis.shutdown.clone()),
+    );
+
+    // Admission does not wait for the broker: what is recorded needs only the database.
+    let bus = connect(&chassis, &service).await?;
+    let outcomes = bus.consume(Queue::Outcomes, outcomes::PREFETCH).await?;
+    chassis.spawn(
+        "outcomes",
+        outcomes::consume(outcomes, appender.clone(), chassis.shutdown.clone()),
+    );
+    let dead_letters = expired::DeadLetters {
+        appender,
+        publisher: bus.publisher(),
+        service,
+        shutdown: chassis.shutdown.clone(),
+    };
+    let expired = bus.consume(Queue::Expired, expired::PREFETCH).await?;
+    chassis.spawn("expired", dead_letters.consume(expired));
+
+    let mut ticks = tokio::time::interval(BROKER_CHECK);
+    loop {
+        tokio::select! {
+            () = chassis.shutdown.cancelled() => return Ok(()),
+            _ = ticks.tick() => broker_ready.set(bus.is_connected()),
+        }
+    }
+}
+
+async fn connect(chassis: &Chassis, service: &str) -> anyhow::Result<Bus> {
+    let broker = &chassis.config.broker;
+    let ca_pem = match &broker.ca_file {
+        Some(file) => Some(
+            tokio::fs::read(file)
+                .await
+                .with_context(|| format!("broker.ca_file {}", file.display()))?,
+        ),
+        None => None,
+    };
+    let config = BrokerConfig {
+        url: broker.url.clone(),
+        username: broker.username.clone(),
+        password: config::read_secret(&broker.password_file)?,
+        ca_pem,
+    };
+    let bus = Bus::connect(config, service, chassis.shutdown.clone()).await?;
+    Ok(bus)
+}

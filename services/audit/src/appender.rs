@@ -1,0 +1,176 @@
+//! The one task of a replica that appends: what waits is committed together in one transaction.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{Connection as _, PgPool};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    batch::{Answer, Item},
+    signing::SigningKey,
+    store::{self, StoreError},
+};
+
+const QUEUE: usize = 1024;
+const LARGEST_BATCH: usize = 128;
+/// From asking to the commit; longer than every time-out of the database together is of no use to callers.
+const ANSWER_TIME_OUT: Duration = Duration::from_secs(6);
+const TRANSACTION_TIME_OUT: Duration = Duration::from_secs(5);
+
+/// Why something is not known to be recorded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AppendError {
+    #[error("the ledger has too much to record")]
+    Overloaded,
+    #[error("the ledger could not record it: {0}")]
+    Unavailable(String),
+}
+
+struct Command {
+    item: Item,
+    answer: oneshot::Sender<Result<Answer, AppendError>>,
+}
+
+/// Where items are handed in.
+#[derive(Clone)]
+pub(crate) struct Appender(mpsc::Sender<Command>);
+
+impl Appender {
+    /// Answers after the commit.
+    pub(crate) async fn append(&self, item: Item) -> Result<Answer, AppendError> {
+        let (answer, answered) = oneshot::channel();
+        self.0
+            .try_send(Command { item, answer })
+            .map_err(|_| AppendError::Overloaded)?;
+        match tokio::time::timeout(ANSWER_TIME_OUT, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(AppendError::Unavailable("shutting down".to_owned())),
+            Err(_) => Err(AppendError::Unavailable("no answer in time".to_owned())),
+        }
+    }
+}
+
+/// Everything the appending task owns.
+pub(crate) struct Appending {
+    commands: mpsc::Receiver<Command>,
+    pool: PgPool,
+    key: Arc<SigningKey>,
+    throttle_per_hour: u32,
+    service: String,
+}
+
+pub(crate) fn appender(
+    pool: PgPool,
+    key: Arc<SigningKey>,
+    throttle_per_hour: u32,
+    service: String,
+) -> (Appender, Appending) {
+    let (sender, commands) = mpsc::channel(QUEUE);
+    let appending = Appending {
+        commands,
+        pool,
+        key,
+        throttle_per_hour,
+        service,
+    };
+    (Appender(sender), appending)
+}
+
+impl Appending {
+    /// Runs until every [`Appender`] is gone.
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+        let mut commands = Vec::with_capacity(LARGEST_BATCH);
+        while self.commands.recv_many(&mut commands, LARGEST_BATCH).await > 0 {
+            let (items, answers): (Vec<_>, Vec<_>) = commands
+                .drain(..)
+                .filter(|command| !command.answer.is_closed())
+                .map(|command| (command.item, command.answer))
+                .unzip();
+            match self.commit_in_time(&items).await {
+                Ok(results) => {
+                    for (sender, result) in answers.into_iter().zip(results) {
+                        // whoever asked may have given up
+                        let _ = sender.send(Ok(result));
+                    }
+                }
+                Err(CommitError::Rejected(error)) if items.len() > 1 => {
+                    tracing::warn!(%error, items = items.len(), "a batch was rejected; appending one by one");
+                    for (item, sender) in items.iter().zip(answers) {
+                        let result = self.commit_in_time(std::slice::from_ref(item)).await;
+                        let _ = sender.send(single(result));
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, items = items.len(), "the ledger could not record a batch");
+                    for sender in answers {
+                        let _ = sender.send(Err(AppendError::Unavailable(error.to_string())));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn commit_in_time(&self, items: &[Item]) -> Result<Vec<Answer>, CommitError> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        tokio::time::timeout(TRANSACTION_TIME_OUT, self.commit(items))
+            .await
+            .map_err(|_| CommitError::Unknown("the transaction took too long".to_owned()))?
+    }
+
+    async fn commit(&self, items: &[Item]) -> Result<Vec<Answer>, CommitError> {
+        let mut connection = self.pool.acquire().await.map_err(StoreError::from)?;
+        let mut transaction = connection.begin().await.map_err(StoreError::from)?;
+        let mut batch = store::open_batch(
+            &mut transaction,
+            items,
+            self.throttle_per_hour,
+            &self.service,
+        )
+        .await?;
+        let answers = items
+            .iter()
+            .map(|item| batch.decide(item))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(StoreError::from)?;
+        store::close_batch(&mut transaction, &batch, &self.key).await?;
+        transaction.commit().await.map_err(StoreError::from)?;
+        Ok(answers)
+    }
+}
+
+fn single(result: Result<Vec<Answer>, CommitError>) -> Result<Answer, AppendError> {
+    let unavailable = |problem: String| AppendError::Unavailable(problem);
+    result
+        .map_err(|error| unavailable(error.to_string()))?
+        .pop()
+        .ok_or_else(|| unavailable("no answer".to_owned()))
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CommitError {
+    /// The database refused a statement: one of the items may be the cause.
+    #[error("{0}")]
+    Rejected(StoreError),
+    #[error("{0}")]
+    Unknown(String),
+}
+
+impl From<StoreError> for CommitError {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            // class 22 and 23: data that does not fit (PostgreSQL, appendix A)
+            StoreError::Database(sqlx::Error::Database(refused))
+                if refused
+                    .code()
+                    .is_some_and(|code| code.starts_with("22") || code.starts_with("23")) =>
+            {
+                Self::Rejected(error)
+            }
+            StoreError::Database(_) => Self::Unknown(error.to_string()),
+            StoreError::Row(_) | StoreError::Json(_) => Self::Rejected(error),
+        }
+    }
+}

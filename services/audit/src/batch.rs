@@ -1,0 +1,300 @@
+//! What one transaction decides: items in, answers and entries out (pure: time and facts are given).
+
+use std::collections::{BTreeSet, HashMap};
+
+use operation::{Kind, OperationId, Reason};
+use uuid::Uuid;
+
+use crate::{
+    chain::{Entry, Tip},
+    content::{self, ADMITTED, Admission, End, REPORTED, Reported, SETTINGS, Settings, Step},
+    record::Record,
+};
+
+const SECOND: i64 = 1_000_000;
+const HOUR: i64 = 3_600 * SECOND;
+/// A first publication that has not been heard of for this long may not have happened.
+const PERHAPS_UNPUBLISHED: i64 = 2 * SECOND;
+/// How long after its deadline an operation that nobody took up is declared expired.
+pub(crate) const OVERDUE: i64 = 60 * SECOND;
+
+/// Something to append.
+#[derive(Debug, Clone)]
+pub(crate) enum Item {
+    Admit(Box<Admission>),
+    Report(OperationId, Box<Reported>),
+    /// Expire it, if it still is as the sweeper saw it.
+    Overdue(OperationId),
+    Settings(SettingsChange),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct SettingsChange {
+    pub(crate) writeback: Option<bool>,
+    pub(crate) unlock_without_reset: Option<bool>,
+    pub(crate) changed_by: String,
+}
+
+/// What became of an item.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    Admitted {
+        admitted_at: i64,
+        after: Option<OperationId>,
+    },
+    Duplicate {
+        record: Box<Record>,
+        publish_again: bool,
+        after: Option<OperationId>,
+    },
+    Ended(Box<Record>),
+    Throttled {
+        retry_after_seconds: u32,
+    },
+    Recorded(Box<Record>),
+    Settings(Settings),
+    UnknownOperation,
+    /// Another event already has this operation id.
+    IdTaken,
+}
+
+/// An operation of a person, as far as others on the same person care.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(crate) struct Peer {
+    pub(crate) id: Uuid,
+    pub(crate) person_keys: Vec<String>,
+    pub(crate) admitted_at: i64,
+}
+
+/// The facts, read under the head's lock, and what is decided on them.
+pub(crate) struct Batch {
+    pub(crate) now: i64,
+    pub(crate) tip: Tip,
+    pub(crate) settings: Settings,
+    pub(crate) records: HashMap<Uuid, Record>,
+    /// Pending operations on the persons concerned.
+    pub(crate) pending: Vec<Peer>,
+    /// Operations of the last hour on the persons concerned that count towards the throttle.
+    pub(crate) counted: Vec<Peer>,
+    pub(crate) throttle_per_hour: u32,
+    /// Who we are, for the steps we add.
+    pub(crate) service: String,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) changed: BTreeSet<Uuid>,
+    pub(crate) settings_changed: bool,
+}
+
+fn share_a_key(one: &[String], other: &[String]) -> bool {
+    one.iter().any(|key| other.contains(key))
+}
+
+impl Batch {
+    pub(crate) fn decide(&mut self, item: &Item) -> Result<Answer, serde_json::Error> {
+        match item {
+            Item::Admit(admission) => self.admit(admission),
+            Item::Report(id, reported) => self.report(*id, reported),
+            Item::Overdue(id) => self.overdue(*id),
+            Item::Settings(change) => self.change_settings(change),
+        }
+    }
+
+    /// Strictly later than everything before: admission times order operations without ties.
+    fn next_at(&self) -> i64 {
+        self.now.max(self.tip.at.saturating_add(1))
+    }
+
+    fn admit(&mut self, asked: &Admission) -> Result<Answer, serde_json::Error> {
+        let same_event = |record: &&Record| {
+            record.admission.event_source == asked.event_source
+                && record.admission.event_id == asked.event_id
+        };
+        if let Some(first) = self.records.values().find(same_event) {
+            return Ok(self.duplicate(first, asked));
+        }
+        let id = asked.id.as_uuid();
+        if self.records.contains_key(&id) {
+            return Ok(Answer::IdTaken);
+        }
+        let keys = asked.person_keys();
+        if asked.counted()
+            && let Some(retry_after_seconds) = self.throttled(&keys)
+        {
+            return Ok(Answer::Throttled {
+                retry_after_seconds,
+            });
+        }
+        let at = self.next_at();
+        let admission = Admission {
+            admitted_at: at,
+            ..asked.clone()
+        };
+        let after = self.after(&keys, at);
+        let text = content::to_text(&admission)?;
+        self.entries
+            .push(self.tip.append(at, ADMITTED, Some(id), text));
+        let peer = Peer {
+            id,
+            person_keys: keys,
+            admitted_at: at,
+        };
+        if admission.counted() {
+            self.counted.push(peer.clone());
+        }
+        self.pending.push(peer);
+        let refused = self.refusal(admission.kind);
+        self.records.insert(id, Record::admitted(admission));
+        self.changed.insert(id);
+        let Some(outcome) = refused else {
+            return Ok(Answer::Admitted {
+                admitted_at: at,
+                after,
+            });
+        };
+        let ended = Reported {
+            outcome: Some(outcome),
+            ..Reported::default()
+        };
+        match self.report(asked.id, &ended)? {
+            Answer::Recorded(record) => Ok(Answer::Ended(record)),
+            other => Ok(other),
+        }
+    }
+
+    fn duplicate(&self, first: &Record, asked: &Admission) -> Answer {
+        let publish_again = first.is_untouched()
+            && self.now.saturating_sub(first.admission.admitted_at) > PERHAPS_UNPUBLISHED
+            && first.admission.content_digest == asked.content_digest;
+        let after = publish_again
+            .then(|| self.after(&first.admission.person_keys(), first.admission.admitted_at))
+            .flatten();
+        Answer::Duplicate {
+            record: Box::new(first.clone()),
+            publish_again,
+            after,
+        }
+    }
+
+    /// What the settings say to an operation of this kind.
+    fn refusal(&self, kind: Kind) -> Option<End> {
+        if !self.settings.writeback {
+            return Some(End::refusal(
+                Reason::WritebackDisabled,
+                "password writeback is turned off",
+            ));
+        }
+        if kind == Kind::Unlock && !self.settings.unlock_without_reset {
+            return Some(End::refusal(
+                Reason::UnlockDisabled,
+                "unlocking without a reset is turned off",
+            ));
+        }
+        None
+    }
+
+    /// The latest pending operation on this person admitted before this moment.
+    fn after(&self, keys: &[String], before: i64) -> Option<OperationId> {
+        self.pending
+            .iter()
+            .filter(|peer| peer.admitted_at < before && share_a_key(&peer.person_keys, keys))
+            .filter(|peer| {
+                // it may have ended within this very batch
+                self.records.get(&peer.id).is_none_or(Record::is_pending)
+            })
+            .max_by_key(|peer| peer.admitted_at)
+            .map(|peer| OperationId::from_uuid(peer.id))
+    }
+
+    /// In how many seconds the person may try again, if there were too many in the last hour.
+    fn throttled(&self, keys: &[String]) -> Option<u32> {
+        let limit = usize::try_from(self.throttle_per_hour).ok()?;
+        let since = self.now.saturating_sub(HOUR);
+        let mut times: Vec<i64> = self
+            .counted
+            .iter()
+            .filter(|peer| peer.admitted_at > since && share_a_key(&peer.person_keys, keys))
+            .map(|peer| peer.admitted_at)
+            .collect();
+        if limit == 0 || times.len() < limit {
+            return None;
+        }
+        times.sort_unstable();
+        // one is free once fewer than `limit` of them are within the hour
+        let frees = times.get(times.len() - limit)?.saturating_add(HOUR);
+        let seconds = frees.saturating_sub(self.now).max(0) / SECOND + 1;
+        Some(u32::try_from(seconds).unwrap_or(u32::MAX))
+    }
+
+    fn report(
+        &mut self,
+        id: OperationId,
+        reported: &Reported,
+    ) -> Result<Answer, serde_json::Error> {
+        let at = self.next_at();
+        let Some(record) = self.records.get_mut(&id.as_uuid()) else {
+            return Ok(Answer::UnknownOperation);
+        };
+        if let Some(news) = record.news(reported.clone()) {
+            let text = content::to_text(&news)?;
+            self.entries
+                .push(self.tip.append(at, REPORTED, Some(id.as_uuid()), text));
+            record.apply(at, news);
+            self.changed.insert(id.as_uuid());
+        }
+        Ok(Answer::Recorded(Box::new(record.clone())))
+    }
+
+    fn overdue(&mut self, id: OperationId) -> Result<Answer, serde_json::Error> {
+        let Some(record) = self.records.get(&id.as_uuid()) else {
+            return Ok(Answer::UnknownOperation);
+        };
+        let still_overdue =
+            record.is_untouched() && record.admission.deadline < self.now.saturating_sub(OVERDUE);
+        if !still_overdue {
+            return Ok(Answer::Recorded(Box::new(record.clone())));
+        }
+        let expired = expiry(self.now, &self.service, "no service took it up");
+        self.report(id, &expired)
+    }
+
+    fn change_settings(&mut self, change: &SettingsChange) -> Result<Answer, serde_json::Error> {
+        let at = self.next_at();
+        let current = &self.settings;
+        let wanted = Settings {
+            writeback: change.writeback.unwrap_or(current.writeback),
+            unlock_without_reset: change
+                .unlock_without_reset
+                .unwrap_or(current.unlock_without_reset),
+            changed_at: at,
+            changed_by: change.changed_by.clone(),
+        };
+        let differs = wanted.writeback != current.writeback
+            || wanted.unlock_without_reset != current.unlock_without_reset;
+        if differs {
+            let text = content::to_text(&wanted)?;
+            self.entries.push(self.tip.append(at, SETTINGS, None, text));
+            self.settings = wanted;
+            self.settings_changed = true;
+        }
+        Ok(Answer::Settings(self.settings.clone()))
+    }
+}
+
+/// The report that an operation expired unwritten.
+pub(crate) fn expiry(at: i64, service: &str, detail: &str) -> Reported {
+    Reported {
+        outcome: Some(End::refusal(
+            Reason::DeadlineExceeded,
+            "the operation was not carried out before its deadline; nothing was changed",
+        )),
+        steps: vec![Step {
+            at,
+            service: service.to_owned(),
+            step: "expired".to_owned(),
+            detail: detail.to_owned(),
+        }],
+        ..Reported::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+use operation::{InitiatorKind, Status};
+
+use super::*;
+
+const NOW: i64 = 1_800_000_000_000_000;
+
+fn batch() -> Batch {
+    Batch {
+        now: NOW,
+        tip: Tip::genesis(),
+        settings: Settings::default(),
+        records: HashMap::new(),
+        pending: Vec::new(),
+        counted: Vec::new(),
+        throttle_per_hour: 2,
+        service: "audit-1".to_owned(),
+        entries: Vec::new(),
+        changed: BTreeSet::new(),
+        settings_changed: false,
+    }
+}
+
+fn admission(number: u128, name: &str) -> Admission {
+    Admission {
+        id: OperationId::from_uuid(Uuid::from_u128(number)),
+        kind: Kind::Reset,
+        source_anchor: None,
+        security_identifier: None,
+        user_principal_name: Some(name.parse().unwrap()),
+        domain: None,
+        initiator: InitiatorKind::User,
+        initiator_id: None,
+        event_source: "cloud".to_owned(),
+        event_id: number.to_string(),
+        must_change_at_next_sign_in: false,
+        unlock: true,
+        admitted_at: 0,
+        deadline: NOW + 30 * SECOND,
+        content_digest: "00".repeat(32),
+        caller: "portal".to_owned(),
+        service: "intake-1".to_owned(),
+        unthrottled: true,
+    }
+}
+
+fn admit(batch: &mut Batch, admission: Admission) -> Answer {
+    batch.decide(&Item::Admit(Box::new(admission))).unwrap()
+}
+
+fn report(batch: &mut Batch, number: u128, reported: Reported) -> Record {
+    let id = OperationId::from_uuid(Uuid::from_u128(number));
+    match batch.decide(&Item::Report(id, Box::new(reported))).unwrap() {
+        Answer::Recorded(record) => *record,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn applied() -> Reported {
+    Reported {
+        outcome: Some(End::Applied { notes: Vec::new() }),
+        ..Reported::default()
+    }
+}
+
+#[test]
+fn an_operation_waits_for_the_latest_pending_one_on_the_same_person() {
+    let mut batch = batch();
+    for number in [1, 2] {
+        admit(&mut batch, admission(number, "ana@corp.example.com"));
+    }
+    admit(&mut batch, admission(3, "bo@corp.example.com"));
+    let after = |answer| match answer {
+        Answer::Admitted { after, .. } => after.map(OperationId::as_uuid),
+        other => panic!("{other:?}"),
+    };
+    let answer = admit(&mut batch, admission(4, "ANA@corp.example.com"));
+    assert_eq!(after(answer), Some(Uuid::from_u128(2)));
+    report(&mut batch, 4, applied());
+    let answer = admit(&mut batch, admission(5, "ana@corp.example.com"));
+    assert_eq!(after(answer), Some(Uuid::from_u128(2)));
+    let times: BTreeSet<i64> = batch.entries.iter().map(|entry| entry.at).collect();
+    assert_eq!(times.len(), batch.entries.len(), "no two at the same time");
+}
+
+#[test]
+fn a_repeat_is_published_again_only_while_nothing_is_known_of_the_first() {
+    let again = |batch: &mut Batch, repeat: Admission| match admit(batch, repeat) {
+        Answer::Duplicate { publish_again, .. } => publish_again,
+        other => panic!("{other:?}"),
+    };
+    let mut batch = batch();
+    let first = admission(1, "ana@corp.example.com");
+    admit(&mut batch, first.clone());
+    let mut repeat = first;
+    repeat.id = OperationId::from_uuid(Uuid::from_u128(9));
+    assert!(!again(&mut batch, repeat.clone()), "too early");
+    batch.now += 3 * SECOND;
+    assert!(again(&mut batch, repeat.clone()));
+    let mut other = repeat.clone();
+    other.content_digest = "11".repeat(32);
+    assert!(!again(&mut batch, other), "other content");
+    let step = Step {
+        at: NOW,
+        service: "resolver-1".to_owned(),
+        step: "routed".to_owned(),
+        detail: String::new(),
+    };
+    let routed = Reported {
+        steps: vec![step],
+        ..Reported::default()
+    };
+    report(&mut batch, 1, routed.clone());
+    assert!(!again(&mut batch, repeat), "it is on its way");
+    let entries = batch.entries.len();
+    report(&mut batch, 1, routed);
+    assert_eq!(batch.entries.len(), entries, "nothing new, no entry");
+}
+
+#[test]
+fn the_first_outcome_stays() {
+    let mut batch = batch();
+    admit(&mut batch, admission(1, "ana@corp.example.com"));
+    report(&mut batch, 1, applied());
+    let entries = batch.entries.len();
+    let record = report(&mut batch, 1, expiry(NOW, "audit-1", "late"));
+    assert_eq!(record.status(), Status::Applied);
+    assert_eq!(batch.entries.len(), entries);
+}
+
+#[test]
+fn settings_are_obeyed_by_the_next_admission() {
+    let mut batch = batch();
+    let change = |writeback, unlock| SettingsChange {
+        writeback,
+        unlock_without_reset: unlock,
+        changed_by: "operator".to_owned(),
+    };
+    batch
+        .decide(&Item::Settings(change(None, Some(false))))
+        .unwrap();
+    let mut unlock = admission(1, "ana@corp.example.com");
+    unlock.kind = Kind::Unlock;
+    let reason = |answer| match answer {
+        Answer::Ended(record) => match record.outcome {
+            Some(End::Refusal { reason, .. }) => Some(reason),
+            _ => None,
+        },
+        _ => None,
+    };
+    assert_eq!(
+        reason(admit(&mut batch, unlock)),
+        Some(Reason::UnlockDisabled)
+    );
+    let reset = admit(&mut batch, admission(2, "bo@corp.example.com"));
+    assert!(matches!(reset, Answer::Admitted { .. }));
+    batch
+        .decide(&Item::Settings(change(Some(false), None)))
+        .unwrap();
+    let answer = admit(&mut batch, admission(3, "bo@corp.example.com"));
+    assert_eq!(reason(answer), Some(Reason::WritebackDisabled));
+}
+
+#[test]
+fn a_person_is_throttled_and_nothing_is_recorded() {
+    let mut batch = batch();
+    let throttled = |number| Admission {
+        unthrottled: false,
+        ..admission(number, "ana@corp.example.com")
+    };
+    admit(&mut batch, throttled(1));
+    admit(&mut batch, throttled(2));
+    let entries = batch.entries.len();
+    let answer = admit(&mut batch, throttled(3));
+    assert!(matches!(
+        answer,
+        Answer::Throttled {
+            retry_after_seconds: 3600 | 3601
+        }
+    ));
+    assert_eq!(batch.entries.len(), entries);
+    let mut change = throttled(4);
+    change.kind = Kind::Change;
+    assert!(matches!(admit(&mut batch, change), Answer::Admitted { .. }));
+    batch.now += HOUR + SECOND;
+    assert!(matches!(
+        admit(&mut batch, throttled(5)),
+        Answer::Admitted { .. }
+    ));
+}
+
+#[test]
+fn only_what_nobody_took_up_is_swept() {
+    let mut batch = batch();
+    admit(&mut batch, admission(1, "ana@corp.example.com"));
+    let overdue = Item::Overdue(OperationId::from_uuid(Uuid::from_u128(1)));
+    let status = |batch: &mut Batch| match batch.decide(&overdue).unwrap() {
+        Answer::Recorded(record) => record.status(),
+        other => panic!("{other:?}"),
+    };
+    batch.now += 89 * SECOND;
+    assert_eq!(status(&mut batch), Status::Pending);
+    batch.now += 2 * SECOND;
+    assert_eq!(status(&mut batch), Status::Expired);
+}

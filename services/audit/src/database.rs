@@ -1,0 +1,91 @@
+//! Reaching PostgreSQL: migrations as the owner, daily work as a role that may only append.
+
+use std::{path::PathBuf, str::FromStr as _, time::Duration};
+
+use anyhow::Context as _;
+use chassis::config::{self, Audit};
+use secrecy::ExposeSecret as _;
+use sqlx::{
+    AssertSqlSafe, Connection as _, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+/// How long one statement may take before the caller is told UNAVAILABLE.
+const STATEMENT_TIME_OUT: &str = "4000";
+/// How long to wait for another replica that holds the head.
+const LOCK_TIME_OUT: &str = "3000";
+const ACQUIRE_TIME_OUT: Duration = Duration::from_secs(2);
+const CONNECT_TIME_OUT: Duration = Duration::from_secs(10);
+const MIGRATION_TIME_OUT: Duration = Duration::from_mins(2);
+const CONNECTIONS: u32 = 10;
+
+/// "writeback" as a number: replicas that start together migrate one after the other.
+const MIGRATION_LOCK: i64 = 0x7772_6974_6562_6163;
+
+fn options(url: &str, password_file: Option<&PathBuf>) -> anyhow::Result<PgConnectOptions> {
+    let mut options = PgConnectOptions::from_str(url).context("the database's URL")?;
+    if let Some(file) = password_file {
+        options = options.password(config::read_secret(file)?.expose_secret());
+    }
+    Ok(options.application_name("writeback-audit"))
+}
+
+/// Brings the schema up to date and gives the daily role what it needs.
+pub(crate) async fn migrate(config: &Audit) -> anyhow::Result<()> {
+    let daily = options(&config.database_url, config.database_password_file.as_ref())?;
+    let owner = match &config.owner_database_url {
+        Some(url) => options(url, config.owner_database_password_file.as_ref())?,
+        None => daily.clone(),
+    };
+    let mut connection = tokio::time::timeout(CONNECT_TIME_OUT, PgConnection::connect_with(&owner))
+        .await
+        .context("connecting to the database took too long")?
+        .context("connecting to the database as its owner")?;
+    tokio::time::timeout(
+        MIGRATION_TIME_OUT,
+        migrate_as_owner(&mut connection, daily.get_username()),
+    )
+    .await
+    .context("migrating the database took too long")??;
+    connection.close().await.ok();
+    Ok(())
+}
+
+async fn migrate_as_owner(connection: &mut PgConnection, daily_role: &str) -> anyhow::Result<()> {
+    // held until the connection closes
+    sqlx::query("SELECT pg_advisory_lock($1)")
+        .bind(MIGRATION_LOCK)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::migrate!("./migrations").run(&mut *connection).await?;
+    let grants: Vec<String> = sqlx::query_scalar(
+        "SELECT format('GRANT %s ON %s TO %I', rights, object, $1) FROM (VALUES \
+         ('USAGE', 'SCHEMA public'), ('SELECT, INSERT', 'entries'), ('SELECT, UPDATE', 'head'), \
+         ('SELECT, UPDATE', 'settings'), ('SELECT, INSERT, UPDATE', 'operations') \
+         ) AS needed (rights, object) WHERE $1 <> current_user",
+    )
+    .bind(daily_role)
+    .fetch_all(&mut *connection)
+    .await?;
+    for grant in grants {
+        // quoted by the server's own format('%I')
+        sqlx::query(AssertSqlSafe(grant))
+            .execute(&mut *connection)
+            .await
+            .with_context(|| format!("granting rights to {daily_role}"))?;
+    }
+    Ok(())
+}
+
+/// The pool for daily work.
+pub(crate) fn pool(config: &Audit) -> anyhow::Result<PgPool> {
+    let options = options(&config.database_url, config.database_password_file.as_ref())?.options([
+        ("statement_timeout", STATEMENT_TIME_OUT),
+        ("lock_timeout", LOCK_TIME_OUT),
+        ("idle_in_transaction_session_timeout", "10000"),
+    ]);
+    Ok(PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIME_OUT)
+        .connect_lazy_with(options))
+}

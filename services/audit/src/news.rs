@@ -1,0 +1,140 @@
+//! News of new entries: one listener per replica, told to everyone in it who waits or watches.
+//!
+//! Entries are committed in the order of their numbers (whoever appends holds the head), so reading
+//! everything after the last one seen misses nothing, also after a lost connection.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use sqlx::{PgPool, postgres::PgListener};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    content::{self, SETTINGS, Settings},
+    record::Record,
+    store::{self, StoreError},
+};
+
+const REMEMBERED: usize = 4096;
+const PAGE: i64 = 500;
+const RETRY: Duration = Duration::from_secs(1);
+/// Without a notification for this long, look all the same.
+const QUIET: Duration = Duration::from_secs(5);
+const LISTEN_TIME_OUT: Duration = Duration::from_secs(5);
+
+/// One new entry, with its operation as it was when the news was read.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) sequence: i64,
+    pub(crate) at: i64,
+    pub(crate) operation_id: Option<Uuid>,
+    pub(crate) record: Option<Record>,
+    pub(crate) note: String,
+}
+
+/// Where to subscribe.
+#[derive(Clone)]
+pub(crate) struct News(broadcast::Sender<Arc<Event>>);
+
+impl News {
+    pub(crate) fn new() -> Self {
+        Self(broadcast::Sender::new(REMEMBERED))
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.0.subscribe()
+    }
+
+    /// Listens until shutdown. `ready` is told whether the database answers.
+    pub(crate) async fn run(
+        self,
+        pool: PgPool,
+        ready: impl Fn(bool) + Send,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut seen: Option<i64> = None;
+        loop {
+            let listening = self.listen(&pool, &mut seen, &ready);
+            let error = tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                Err(error) = listening => error,
+            };
+            ready(false);
+            tracing::warn!(%error, "lost touch with the database");
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = tokio::time::sleep(RETRY) => {}
+            }
+        }
+    }
+
+    async fn listen(
+        &self,
+        pool: &PgPool,
+        seen: &mut Option<i64>,
+        ready: &(impl Fn(bool) + Send),
+    ) -> Result<std::convert::Infallible, StoreError> {
+        let connecting = async {
+            let mut listener = PgListener::connect_with(pool).await?;
+            listener.listen(store::CHANNEL).await?;
+            Ok::<_, sqlx::Error>(listener)
+        };
+        let mut listener = tokio::time::timeout(LISTEN_TIME_OUT, connecting)
+            .await
+            .map_err(|_| sqlx::Error::PoolTimedOut)??;
+        loop {
+            self.catch_up(pool, seen).await?;
+            ready(true);
+            // Ok(None): the connection was lost and made again; in both cases there may be news
+            match tokio::time::timeout(QUIET, listener.try_recv()).await {
+                Ok(received) => {
+                    received?;
+                }
+                Err(_quiet) => {}
+            }
+            while listener.next_buffered().is_some() {}
+        }
+    }
+
+    async fn catch_up(&self, pool: &PgPool, seen: &mut Option<i64>) -> Result<(), StoreError> {
+        let mut last = match *seen {
+            Some(last) => last,
+            None => store::head(pool).await?.sequence,
+        };
+        loop {
+            let entries = store::entries_after(pool, last, PAGE).await?;
+            let ids: Vec<Uuid> = entries
+                .iter()
+                .filter_map(|entry| entry.operation_id)
+                .collect();
+            let mut records = HashMap::new();
+            if !ids.is_empty() {
+                for row in store::rows(pool, &ids).await? {
+                    records.insert(row.id, row.to_record()?);
+                }
+            }
+            let more = i64::try_from(entries.len()).is_ok_and(|count| count == PAGE);
+            for entry in entries {
+                last = entry.sequence;
+                let note = match entry.kind.as_str() {
+                    SETTINGS => content::from_text::<Settings>(&entry.content)?.note(),
+                    _ => String::new(),
+                };
+                let event = Event {
+                    sequence: entry.sequence,
+                    at: entry.at,
+                    operation_id: entry.operation_id,
+                    record: entry.operation_id.and_then(|id| records.get(&id).cloned()),
+                    note,
+                };
+                // nobody may be listening
+                let _ = self.0.send(Arc::new(event));
+            }
+            *seen = Some(last);
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+}

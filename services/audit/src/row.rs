@@ -1,0 +1,118 @@
+//! A record as the table `operations` holds it: every column follows from the record (pure).
+
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::{
+    content::{self, Target},
+    record::Record,
+};
+
+/// A row that does not read as a record: it was not written by this program.
+#[derive(Debug, thiserror::Error)]
+#[error("operation {id}: the stored row cannot be read: {problem}")]
+pub(crate) struct RowError {
+    id: Uuid,
+    problem: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+pub(crate) struct Row {
+    pub(crate) id: Uuid,
+    pub(crate) event_source: String,
+    pub(crate) event_id: String,
+    #[serde(serialize_with = "bytea")]
+    pub(crate) content_digest: Vec<u8>,
+    pub(crate) person_keys: Vec<String>,
+    pub(crate) admitted_at: i64,
+    pub(crate) deadline: i64,
+    pub(crate) counted: bool,
+    pub(crate) admission: String,
+    pub(crate) status: String,
+    pub(crate) outcome: Option<String>,
+    pub(crate) completed_at: i64,
+    pub(crate) forest: Option<String>,
+    pub(crate) domain: Option<String>,
+    #[serde(serialize_with = "bytea_option")]
+    pub(crate) object_guid: Option<Vec<u8>>,
+    pub(crate) steps: String,
+    pub(crate) step_count: i32,
+    pub(crate) write: Option<String>,
+}
+
+/// PostgreSQL's own text form of bytes.
+pub(crate) fn bytea<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format!("\\x{}", hex::encode(bytes)))
+}
+
+#[expect(clippy::ref_option, reason = "serde gives a reference to the field")]
+fn bytea_option<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match bytes {
+        Some(bytes) => bytea(bytes, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+impl Row {
+    pub(crate) fn from_record(record: &Record) -> Result<Self, serde_json::Error> {
+        let admission = &record.admission;
+        let target = record.target.as_ref();
+        Ok(Self {
+            id: admission.id.as_uuid(),
+            event_source: admission.event_source.clone(),
+            event_id: admission.event_id.clone(),
+            content_digest: hex::decode(&admission.content_digest).unwrap_or_default(),
+            person_keys: admission.person_keys(),
+            admitted_at: admission.admitted_at,
+            deadline: admission.deadline,
+            counted: admission.counted(),
+            admission: content::to_text(admission)?,
+            status: record.status().as_str().to_owned(),
+            outcome: record.outcome.as_ref().map(content::to_text).transpose()?,
+            completed_at: record.completed_at,
+            forest: target.map(|target| target.forest.to_string()),
+            domain: target.map(|target| target.domain.to_string()),
+            object_guid: target.map(|target| target.object_guid.as_bytes().to_vec()),
+            steps: content::to_text(&record.steps)?,
+            step_count: i32::try_from(record.steps.len()).unwrap_or(i32::MAX),
+            write: record.write.as_ref().map(content::to_text).transpose()?,
+        })
+    }
+
+    pub(crate) fn to_record(&self) -> Result<Record, RowError> {
+        let failed = |problem: String| RowError {
+            id: self.id,
+            problem,
+        };
+        let json = |error: serde_json::Error| failed(error.to_string());
+        let target = match (&self.forest, &self.domain, &self.object_guid) {
+            (Some(forest), Some(domain), Some(object_guid)) => {
+                let wire = proto::v1::Target {
+                    forest: forest.clone(),
+                    domain: domain.clone(),
+                    object_guid: object_guid.clone(),
+                };
+                Some(Target::from_wire(&wire).map_err(|error| failed(error.to_string()))?)
+            }
+            _ => None,
+        };
+        Ok(Record {
+            admission: content::from_text(&self.admission).map_err(json)?,
+            outcome: self
+                .outcome
+                .as_deref()
+                .map(content::from_text)
+                .transpose()
+                .map_err(json)?,
+            completed_at: self.completed_at,
+            target,
+            steps: content::from_text(&self.steps).map_err(json)?,
+            write: self
+                .write
+                .as_deref()
+                .map(content::from_text)
+                .transpose()
+                .map_err(json)?,
+        })
+    }
+}

@@ -1,0 +1,135 @@
+//! The gRPC door: one server for the three services of `audit.proto`.
+
+mod admission;
+mod ledger;
+mod settings;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use operation::OperationId;
+use proto::{
+    FromWireError,
+    v1::{
+        admission_server::AdmissionServer, ledger_server::LedgerServer,
+        settings_server::SettingsServer,
+    },
+};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status, metadata::MetadataMap, transport::Server};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use crate::{
+    appender::{AppendError, Appender},
+    news::News,
+    record::Record,
+    signing::SigningKey,
+    store::{self, StoreError},
+};
+
+/// For one question to the database, the wait for a connection included.
+const QUERY_TIME_OUT: Duration = Duration::from_secs(5);
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// What the services answer from.
+#[derive(Clone)]
+pub(crate) struct Rpc {
+    pub(crate) pool: PgPool,
+    pub(crate) appender: Appender,
+    pub(crate) news: News,
+    pub(crate) key: Arc<SigningKey>,
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Rpc {
+    /// Serves until shutdown; calls under way may end.
+    pub(crate) async fn serve(self, listener: TcpListener) -> anyhow::Result<()> {
+        let shutdown = self.shutdown.clone();
+        Server::builder()
+            .tcp_nodelay(true)
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .add_service(AdmissionServer::new(self.clone()))
+            .add_service(LedgerServer::new(self.clone()))
+            .add_service(SettingsServer::new(self))
+            .serve_with_incoming_shutdown(
+                TcpListenerStream::new(listener),
+                shutdown.cancelled_owned(),
+            )
+            .await
+            .context("the gRPC server failed")
+    }
+
+    async fn record(&self, id: OperationId) -> Result<Record, RpcError> {
+        in_time(store::record(&self.pool, id))
+            .await?
+            .ok_or(RpcError::UnknownOperation)
+    }
+}
+
+/// Bounds a question to the database.
+async fn in_time<T>(question: impl Future<Output = Result<T, StoreError>>) -> Result<T, RpcError> {
+    match tokio::time::timeout(QUERY_TIME_OUT, question).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(RpcError::Slow),
+    }
+}
+
+/// Makes the caller's trace ours.
+fn adopt(metadata: &MetadataMap) {
+    // without a recording subscriber there is nothing to adopt
+    let _ = Span::current().set_parent(chassis::rpc::extract(metadata));
+}
+
+/// Why a call is not answered.
+#[derive(Debug, thiserror::Error)]
+enum RpcError {
+    #[error(transparent)]
+    Malformed(#[from] FromWireError),
+    #[error("{0}")]
+    Invalid(String),
+    #[error("the ledger has no such operation")]
+    UnknownOperation,
+    #[error("another event already has this operation id")]
+    IdTaken,
+    #[error("the database did not answer in time")]
+    Slow,
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the ledger answered something else than was asked")]
+    Unexpected,
+}
+
+impl From<RpcError> for Status {
+    fn from(error: RpcError) -> Self {
+        let code = match &error {
+            RpcError::Malformed(_) | RpcError::Invalid(_) => Code::InvalidArgument,
+            RpcError::UnknownOperation => Code::NotFound,
+            RpcError::IdTaken => Code::AlreadyExists,
+            RpcError::Slow | RpcError::Append(_) | RpcError::Store(StoreError::Database(_)) => {
+                Code::Unavailable
+            }
+            RpcError::Store(_) => Code::DataLoss,
+            RpcError::Unexpected => Code::Internal,
+        };
+        match code {
+            Code::Unavailable | Code::DataLoss | Code::Internal => {
+                tracing::warn!(%error, ?code, "a call could not be answered");
+            }
+            _ => {}
+        }
+        // statements and addresses are nothing for callers
+        let message = match &error {
+            RpcError::Store(StoreError::Database(_)) | RpcError::Append(_) => {
+                "the ledger is unavailable".to_owned()
+            }
+            other => other.to_string(),
+        };
+        Self::new(code, message)
+    }
+}

@@ -1,0 +1,148 @@
+//! Admission: nothing is published before Admit has answered.
+
+use std::time::Duration;
+
+use proto::v1::{self, admission_server::Admission, admit_response};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
+use tonic::{Request, Response, Status};
+
+use super::{Rpc, RpcError, adopt};
+use crate::{
+    batch::{Answer, Item},
+    content::{self, Reported},
+};
+
+#[tonic::async_trait]
+impl Admission for Rpc {
+    #[tracing::instrument(name = "admit", skip_all)]
+    async fn admit(
+        &self,
+        request: Request<v1::AdmitRequest>,
+    ) -> Result<Response<v1::AdmitResponse>, Status> {
+        adopt(request.metadata());
+        let answer = self.admit_one(request.get_ref()).await?;
+        Ok(Response::new(v1::AdmitResponse {
+            answer: Some(answer),
+        }))
+    }
+
+    #[tracing::instrument(name = "record", skip_all)]
+    async fn record(
+        &self,
+        request: Request<v1::RecordRequest>,
+    ) -> Result<Response<v1::RecordResponse>, Status> {
+        adopt(request.metadata());
+        let record = self.record_one(request.get_ref()).await?;
+        Ok(Response::new(v1::RecordResponse {
+            record: Some(record),
+        }))
+    }
+
+    #[tracing::instrument(name = "await", skip_all)]
+    async fn r#await(
+        &self,
+        request: Request<v1::AwaitRequest>,
+    ) -> Result<Response<v1::OperationRecord>, Status> {
+        adopt(request.metadata());
+        let record = self.await_one(request.get_ref()).await?;
+        Ok(Response::new(record))
+    }
+}
+
+impl Rpc {
+    async fn admit_one(
+        &self,
+        request: &v1::AdmitRequest,
+    ) -> Result<admit_response::Answer, RpcError> {
+        let admission = content::Admission::from_wire(request)?;
+        let id = admission.id;
+        match self
+            .appender
+            .append(Item::Admit(Box::new(admission)))
+            .await?
+        {
+            Answer::Admitted { admitted_at, after } => {
+                tracing::info!(operation = %id, "admitted");
+                Ok(admit_response::Answer::Admitted(v1::Admitted {
+                    admitted_at,
+                    after: after.map(|after| after.to_string()),
+                }))
+            }
+            Answer::Duplicate {
+                record,
+                publish_again,
+                after,
+            } => {
+                tracing::info!(operation = %record.admission.id, publish_again, "the same event again");
+                Ok(admit_response::Answer::Duplicate(v1::Duplicate {
+                    record: Some(record.to_wire()),
+                    publish_again,
+                    after: after.map(|after| after.to_string()),
+                }))
+            }
+            Answer::Ended(record) => {
+                tracing::info!(operation = %id, status = %record.status(), "ended by the settings");
+                Ok(admit_response::Answer::Ended(record.to_wire()))
+            }
+            Answer::Throttled {
+                retry_after_seconds,
+            } => {
+                tracing::warn!(operation = %id, retry_after_seconds, "too many for this person");
+                Ok(admit_response::Answer::Throttled(v1::Throttled {
+                    retry_after_seconds,
+                }))
+            }
+            Answer::IdTaken => Err(RpcError::IdTaken),
+            _ => Err(RpcError::Unexpected),
+        }
+    }
+
+    async fn record_one(
+        &self,
+        request: &v1::RecordRequest,
+    ) -> Result<v1::OperationRecord, RpcError> {
+        let report = request
+            .report
+            .as_ref()
+            .ok_or(proto::FromWireError::Missing("report"))?;
+        let (id, reported) = Reported::from_wire(report)?;
+        match self
+            .appender
+            .append(Item::Report(id, Box::new(reported)))
+            .await?
+        {
+            Answer::Recorded(record) => Ok(record.to_wire()),
+            Answer::UnknownOperation => Err(RpcError::UnknownOperation),
+            _ => Err(RpcError::Unexpected),
+        }
+    }
+
+    async fn await_one(&self, request: &v1::AwaitRequest) -> Result<v1::OperationRecord, RpcError> {
+        let id = content::operation_id(&request.id)?;
+        let until = Instant::now() + Duration::from_millis(request.wait_ms.into());
+        // subscribed before the question is asked: no end falls between the two
+        let mut news = self.news.subscribe();
+        loop {
+            let record = self.record(id).await?;
+            if !record.is_pending() {
+                return Ok(record.to_wire());
+            }
+            loop {
+                let event = tokio::select! {
+                    () = tokio::time::sleep_until(until) => {
+                        return Ok(self.record(id).await?.to_wire());
+                    }
+                    () = self.shutdown.cancelled() => return Ok(record.to_wire()),
+                    event = news.recv() => event,
+                };
+                match event {
+                    Ok(event) if event.operation_id == Some(id.as_uuid()) => break,
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => break,
+                    Err(RecvError::Closed) => return Ok(record.to_wire()),
+                }
+            }
+        }
+    }
+}
