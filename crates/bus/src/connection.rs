@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::{BrokerConfig, Deliveries, Publisher, Queue};
 
 const CONNECT_TIME_OUT: Duration = Duration::from_secs(10);
-const START_TIME_OUT: Duration = Duration::from_secs(60);
+const START_TIME_OUT: Duration = Duration::from_mins(1);
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 const LINK_CHECK: Duration = Duration::from_millis(200);
 
@@ -74,8 +74,7 @@ impl Bus {
             shutdown.clone(),
             sender,
         ));
-        let connected = timeout(START_TIME_OUT, publishing.wait_for(Option::is_some)).await;
-        match connected {
+        match timeout(START_TIME_OUT, publishing.wait_for(Option::is_some)).await {
             Ok(Ok(_)) => {}
             Ok(Err(_)) => return Err(BusError::ShuttingDown),
             Err(_) => return Err(BusError::TimeOut(START_TIME_OUT)),

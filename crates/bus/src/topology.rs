@@ -93,7 +93,9 @@ impl Queue {
 
     fn arguments(&self) -> FieldTable {
         let mut arguments = FieldTable::default();
-        let mut set = |key: &str, value: AMQPValue| arguments.insert(key.into(), value);
+        let mut set = |key: &str, value: AMQPValue| {
+            arguments.insert(key.into(), value);
+        };
         let text = |text: &str| AMQPValue::LongString(text.into());
         if !matches!(self, Self::Replies(_)) {
             set("x-queue-type", text("quorum"));
