@@ -16,6 +16,7 @@ use crate::{
 };
 
 const CONFIRM_TIME_OUT: Duration = Duration::from_secs(5);
+const REPORT_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// What is published.
 #[derive(Clone)]
@@ -118,6 +119,43 @@ impl Publisher {
             Err(_) => Err(PublishError::Unknown(format!(
                 "no confirm within {CONFIRM_TIME_OUT:?}"
             ))),
+        }
+    }
+
+    /// Publishes to the ledger's queue, however long the broker is away, and sends the same to the
+    /// caller's reply queue. With `reply_at_once` the reply need not wait for the confirm: only for
+    /// what is true whether or not the ledger's copy survives.
+    pub async fn report(&self, message: Message, reply_at_once: bool) {
+        let reply = |message: &Message| {
+            let to = message.reply_to.clone().map(Destination::Reply);
+            let message = Message {
+                reply_to: None,
+                ..message.clone()
+            };
+            async move {
+                if let Some(to) = to
+                    && let Err(error) = self.publish(to, message).await
+                {
+                    // the caller asks the ledger when it hears nothing
+                    tracing::debug!(%error, "reply not sent");
+                }
+            }
+        };
+        let record = async {
+            let copy = Message {
+                reply_to: None,
+                ..message.clone()
+            };
+            while let Err(error) = self.publish(Destination::Outcome, copy.clone()).await {
+                tracing::warn!(%error, "report not confirmed, publishing it again");
+                tokio::time::sleep(REPORT_AGAIN_AFTER).await;
+            }
+        };
+        if reply_at_once {
+            tokio::join!(record, reply(&message));
+        } else {
+            record.await;
+            reply(&message).await;
         }
     }
 

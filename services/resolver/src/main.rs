@@ -1,1 +1,75 @@
-fn main() {}
+//! Which forest, which domain, which object is this person?
+//!
+//! Takes admitted requests, asks every forest that may know the person, and hands the operation to
+//! that forest's writers; or ends it, saying why. It reads directories and never writes to one, and
+//! it cannot open a seal.
+
+mod decide;
+mod forests;
+mod passage;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use bus::{BrokerConfig, Bus, Queue};
+use chassis::{Chassis, config};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+
+const CHECK: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    chassis::run("resolver", start)
+}
+
+async fn start(chassis: Chassis) -> anyhow::Result<()> {
+    let broker_ready = chassis.readiness.require("broker");
+    let settings = &chassis.config;
+    let forests = forests::Forests::new(&settings.forests, &settings.resolver)?;
+    let bus = connect(&chassis).await?;
+    let prefetch = u16::try_from(settings.resolver.concurrency)
+        .unwrap_or(u16::MAX)
+        .max(1);
+    let mut deliveries = bus.consume(Queue::Requests, prefetch).await?;
+    let passage = Arc::new(passage::Passage {
+        forests,
+        publisher: bus.publisher(),
+        service: settings.service.name.clone(),
+    });
+
+    let mut ticks = tokio::time::interval(CHECK);
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            delivery = deliveries.next() => match delivery {
+                Some(delivery) => under_way.push(Arc::clone(&passage).take(delivery)),
+                None => break,
+            },
+            Some(()) = under_way.next() => {}
+            _ = ticks.tick() => broker_ready.set(bus.is_connected()),
+        }
+    }
+    while under_way.next().await.is_some() {}
+    Ok(())
+}
+
+async fn connect(chassis: &Chassis) -> anyhow::Result<Bus> {
+    let broker = &chassis.config.broker;
+    let ca_pem = broker
+        .ca_file
+        .as_deref()
+        .map(config::read_file)
+        .transpose()?;
+    let config = BrokerConfig {
+        url: broker.url.clone(),
+        username: broker.username.clone(),
+        password: config::read_secret(&broker.password_file)?,
+        ca_pem,
+    };
+    Bus::connect(
+        config,
+        &chassis.config.service.name,
+        chassis.shutdown.clone(),
+    )
+    .await
+    .context("broker")
+}

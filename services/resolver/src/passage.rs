@@ -1,0 +1,226 @@
+//! One request's way through the resolver.
+
+use std::{sync::Arc, time::Duration};
+
+use bus::{Delivery, Destination, Message, PublishError, Publisher};
+use operation::{ForestId, Operation, Outcome, Reason, Refusal, Step};
+use prost::Message as _;
+use proto::v1;
+use time::OffsetDateTime;
+use tracing::Instrument as _;
+
+use crate::{decide::Located, forests::Forests};
+
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const REQUEUE_AFTER: Duration = Duration::from_millis(500);
+
+pub(crate) struct Passage {
+    pub(crate) forests: Forests,
+    pub(crate) publisher: Publisher,
+    pub(crate) service: String,
+}
+
+/// What is to become of the delivery.
+enum Settled {
+    Done,
+    /// Nothing could be published: another try, by whoever gets it.
+    Again,
+}
+
+impl Passage {
+    pub(crate) async fn take(self: Arc<Self>, delivery: Delivery) {
+        let span = tracing::info_span!(
+            "resolve",
+            operation = tracing::field::Empty,
+            trace_id = tracing::field::Empty
+        );
+        chassis::trace::continue_from(&span, delivery.parent_context());
+        async {
+            let settled = match parse(&delivery.body) {
+                Ok((request, operation)) => {
+                    tracing::Span::current()
+                        .record("operation", tracing::field::display(operation.id));
+                    self.resolve(request, &operation, &delivery).await
+                }
+                Err(problem) => {
+                    tracing::error!(problem, "a request that cannot be read is dropped");
+                    Settled::Done
+                }
+            };
+            let settling = match settled {
+                Settled::Done => delivery.ack().await,
+                Settled::Again => {
+                    tokio::time::sleep(REQUEUE_AFTER).await;
+                    delivery.requeue().await
+                }
+            };
+            if let Err(error) = settling {
+                tracing::debug!(%error, "not settled; it will come again");
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    async fn resolve(
+        &self,
+        mut request: v1::Request,
+        operation: &Operation,
+        delivery: &Delivery,
+    ) -> Settled {
+        // an earlier delivery, or a twin, may have been handed to a forest already
+        let perhaps_routed =
+            delivery.redelivered || delivery.attempts > 0 || request.perhaps_repeated;
+        let sealed_for: Vec<ForestId> = request
+            .sealed_for
+            .iter()
+            .filter_map(|id| id.parse().ok())
+            .collect();
+        let located = loop {
+            match self.forests.locate(&operation.user, &sealed_for).await {
+                Err(refusal) if perhaps_routed => {
+                    // a refusal told now could be contradicted by the forest that has the twin
+                    if operation.remaining(now()).is_zero() {
+                        tracing::info!(reason = %refusal.reason, "left to the operation's twin");
+                        return Settled::Done;
+                    }
+                    tokio::time::sleep(ASK_AGAIN_AFTER).await;
+                }
+                located => break located,
+            }
+        };
+        match located {
+            Ok(located) => {
+                request.perhaps_repeated = perhaps_routed;
+                self.route(request, operation, &located, delivery.reply_to.clone())
+                    .await
+            }
+            Err(refusal) => {
+                self.end(operation, refusal, request.steps, delivery.reply_to.clone())
+                    .await;
+                Settled::Done
+            }
+        }
+    }
+
+    async fn route(
+        &self,
+        mut request: v1::Request,
+        operation: &Operation,
+        located: &Located,
+        reply_to: Option<String>,
+    ) -> Settled {
+        let remaining = operation.remaining(now());
+        let perhaps_repeated = request.perhaps_repeated;
+        if remaining.is_zero() && !perhaps_repeated {
+            let refusal = Refusal::new(
+                Reason::DeadlineExceeded,
+                "the deadline passed before a writer had it",
+            );
+            self.end(operation, refusal, request.steps, reply_to).await;
+            return Settled::Done;
+        }
+        let target = v1::Target::new(&located.forest, &located.domain, located.object_guid);
+        let mut steps = std::mem::take(&mut request.steps);
+        steps.push(self.step("routed", format!("to forest {}", located.forest)));
+        let report = v1::Report {
+            operation_id: operation.id.to_string(),
+            target: Some(target.clone()),
+            steps,
+            ..v1::Report::default()
+        };
+        let work = v1::ForestWork {
+            request: Some(request),
+            target: Some(target),
+            reconcile_only: remaining.is_zero(),
+        };
+        let id = operation.id.to_string();
+        let message = |body: Vec<u8>| Message {
+            body,
+            id: id.clone(),
+            reply_to: None,
+            time_to_live: None,
+        };
+        // in this order on one channel: the ledger's queue has the step before the forest has the work
+        let (recorded, handed_over) = tokio::join!(
+            self.publisher
+                .publish(Destination::Outcome, message(report.encode_to_vec())),
+            self.publisher.publish(
+                Destination::Forest(located.forest.clone()),
+                Message {
+                    reply_to: reply_to.clone(),
+                    time_to_live: (!remaining.is_zero()).then(|| remaining.unsigned_abs()),
+                    ..message(work.encode_to_vec())
+                },
+            ),
+        );
+        match (recorded, handed_over) {
+            (Ok(()), Ok(())) => Settled::Done,
+            (_, Err(PublishError::Unroutable(_))) if !perhaps_repeated => {
+                let refusal = Refusal::new(
+                    Reason::ForestUnavailable,
+                    format!(
+                        "forest {} has no writer: its queue does not exist",
+                        located.forest
+                    ),
+                );
+                self.end(operation, refusal, Vec::new(), reply_to).await;
+                Settled::Done
+            }
+            (recorded, handed_over) => {
+                tracing::warn!(
+                    ?recorded,
+                    ?handed_over,
+                    "not handed over, giving the request back"
+                );
+                Settled::Again
+            }
+        }
+    }
+
+    async fn end(
+        &self,
+        operation: &Operation,
+        refusal: Refusal,
+        mut steps: Vec<v1::Step>,
+        reply_to: Option<String>,
+    ) {
+        tracing::info!(reason = %refusal.reason, "ended by the resolver");
+        steps.push(self.step("ended", refusal.reason.code().to_owned()));
+        let report = v1::Report {
+            operation_id: operation.id.to_string(),
+            outcome: Some((&Outcome::from(refusal)).into()),
+            steps,
+            ..v1::Report::default()
+        };
+        let message = Message {
+            body: report.encode_to_vec(),
+            id: operation.id.to_string(),
+            reply_to,
+            time_to_live: None,
+        };
+        // told only once it is confirmed: were it lost, the request would be resolved anew
+        self.publisher.report(message, false).await;
+    }
+
+    fn step(&self, step: &str, detail: String) -> v1::Step {
+        v1::Step::from(&Step {
+            at: now(),
+            service: self.service.clone(),
+            step: step.to_owned(),
+            detail,
+        })
+    }
+}
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+fn parse(body: &[u8]) -> Result<(v1::Request, Operation), String> {
+    let request = v1::Request::decode(body).map_err(|error| error.to_string())?;
+    let operation = request
+        .parse_operation()
+        .map_err(|error| error.to_string())?;
+    Ok((request, operation))
+}
