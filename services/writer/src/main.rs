@@ -1,1 +1,128 @@
-fn main() {}
+//! One deployment per forest: the only place that opens a sealed password and writes to Active
+//! Directory.
+//!
+//! It consumes its forest's queue, opens the seal, reads the account, writes once, and tells how it
+//! ended; it listens on no port for work. It knows no other forest, and resolves nobody.
+
+mod decide;
+mod ledger;
+mod passage;
+mod work;
+
+use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use bus::{BrokerConfig, Bus, Queue};
+use chassis::{Chassis, config};
+use directory::{Directory, DirectoryConfig, scope::Scope};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use operation::DomainName;
+
+const CHECK: Duration = Duration::from_secs(1);
+
+/// One domain of the forest.
+struct Domain {
+    directory: Arc<Directory>,
+    scope: Scope,
+}
+
+fn main() -> ExitCode {
+    chassis::run("writer", start)
+}
+
+async fn start(chassis: Chassis) -> anyhow::Result<()> {
+    let broker_ready = chassis.readiness.require("broker");
+    let settings = &chassis.config;
+    let forest_id = config::required(settings.writer.forest.clone(), "writer.forest")?;
+    let forest = settings
+        .forest(&forest_id)
+        .with_context(|| format!("writer.forest: no [[forests]] has the id `{forest_id}`"))?;
+    let directory = &settings.sealing.private_keys_directory;
+    let keys = sealing::PrivateKeys::from_directory(directory)
+        .with_context(|| format!("sealing.private_keys_directory {}", directory.display()))?;
+    let domains = domains(forest, &settings.writer)?;
+    let bus = connect(&chassis).await?;
+    let passage = Arc::new(passage::Passage {
+        forest: forest_id.clone(),
+        domains,
+        keys,
+        ledger: ledger::Ledger::new(&settings.ledger)?,
+        publisher: bus.publisher(),
+        service: settings.service.name.clone(),
+        rules: decide::Rules {
+            refuse_protected: settings.writer.protected_accounts
+                == config::ProtectedAccounts::Refuse,
+            clock_skew: time::Duration::milliseconds(
+                i64::try_from(settings.writer.clock_skew_milliseconds).unwrap_or(i64::MAX),
+            ),
+        },
+        write_time_out: Duration::from_secs(settings.writer.write_timeout_seconds),
+        seal_skew: Duration::from_secs(settings.sealing.clock_skew_seconds),
+    });
+    let prefetch = u16::try_from(settings.writer.concurrency)
+        .unwrap_or(u16::MAX)
+        .max(1);
+    let mut deliveries = bus.consume(Queue::Forest(forest_id), prefetch).await?;
+
+    let mut ticks = tokio::time::interval(CHECK);
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            delivery = deliveries.next() => match delivery {
+                Some(delivery) => under_way.push(Arc::clone(&passage).take(delivery)),
+                None => break,
+            },
+            Some(()) = under_way.next() => {}
+            _ = ticks.tick() => broker_ready.set(bus.is_connected()),
+        }
+    }
+    while under_way.next().await.is_some() {}
+    Ok(())
+}
+
+fn domains(
+    forest: &config::Forest,
+    settings: &config::Writer,
+) -> anyhow::Result<BTreeMap<DomainName, Domain>> {
+    let ca_pem = config::read_file(&forest.ca_file)?;
+    forest
+        .domains
+        .iter()
+        .map(|domain| {
+            let context = || format!("forests `{}`, domain {}", forest.id, domain.name);
+            let directory = Directory::new(DirectoryConfig {
+                endpoints: domain.domain_controllers.clone(),
+                ca_pem: ca_pem.clone(),
+                account: forest.account.clone(),
+                password: config::read_secret(&forest.account_password_file)?,
+                connections: settings.connections,
+                operation_timeout: Duration::from_secs(settings.write_timeout_seconds),
+            })
+            .with_context(context)?;
+            let scope = Scope::new(&domain.include, &domain.exclude).with_context(context)?;
+            Ok((domain.name.clone(), Domain { directory, scope }))
+        })
+        .collect()
+}
+
+async fn connect(chassis: &Chassis) -> anyhow::Result<Bus> {
+    let broker = &chassis.config.broker;
+    let ca_pem = broker
+        .ca_file
+        .as_deref()
+        .map(config::read_file)
+        .transpose()?;
+    let config = BrokerConfig {
+        url: broker.url.clone(),
+        username: broker.username.clone(),
+        password: config::read_secret(&broker.password_file)?,
+        ca_pem,
+    };
+    Bus::connect(
+        config,
+        &chassis.config.service.name,
+        chassis.shutdown.clone(),
+    )
+    .await
+    .context("broker")
+}

@@ -1,0 +1,202 @@
+//! The rules, without a network: may this operation be written to this account, and did it happen?
+
+use time::Duration;
+
+use directory::{
+    Account, Opens, PwdLastSet,
+    clock::{Comparison, ControllerClock},
+    scope::Scope,
+};
+use operation::{InitiatorKind, Kind, Operation, Reason, Refusal, Status, UserReference};
+use time::OffsetDateTime;
+
+/// What the operator has configured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) refuse_protected: bool,
+    /// By how much the clocks of our own machines may differ.
+    pub(crate) clock_skew: Duration,
+}
+
+/// Another operation on the same account, as the ledger knows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Precedent {
+    pub(crate) admitted_later: bool,
+    pub(crate) kind: Kind,
+    pub(crate) status: Status,
+    /// Between which moments of the domain controller's clock it was written.
+    pub(crate) written: Option<(OffsetDateTime, OffsetDateTime)>,
+}
+
+/// Whether the account as read may be written to at all.
+pub(crate) fn permit(
+    operation: &Operation,
+    account: &Account,
+    scope: &Scope,
+    rules: Rules,
+) -> Result<(), Refusal> {
+    if !account.is_person {
+        return Err(Refusal::new(
+            Reason::UserNotFound,
+            "the account is not a person's",
+        ));
+    }
+    if let Some(field) = disagreement(&operation.user, account) {
+        return Err(Refusal::new(
+            Reason::UserNotFound,
+            format!(
+                "user.{field}: it does not belong to the account that the other identifiers name"
+            ),
+        ));
+    }
+    if !scope.contains(&account.dn) {
+        return Err(Refusal::new(
+            Reason::OutOfScope,
+            "the account is outside the organizational units in which writeback may act",
+        ));
+    }
+    if rules.refuse_protected && is_protected(account) {
+        return Err(Refusal::new(
+            Reason::ProtectedAccount,
+            "the account is, or was, a member of a protected group, or is built in",
+        ));
+    }
+    if !account.enabled {
+        return Err(Refusal::new(
+            Reason::AccountDisabled,
+            "the account is disabled",
+        ));
+    }
+    let keeps_lockout = match operation.kind {
+        Kind::Reset => !operation.unlock,
+        Kind::Change => true,
+        Kind::Unlock => false,
+    };
+    if account.locked && keeps_lockout {
+        return Err(Refusal::new(
+            Reason::AccountLocked,
+            "the account is locked and was not asked to be unlocked",
+        ));
+    }
+    Ok(())
+}
+
+/// `adminCount`, or one of the built-in accounts (MS-SAMR 2.2.1.14: Administrator, krbtgt).
+fn is_protected(account: &Account) -> bool {
+    let built_in = account
+        .sid
+        .as_ref()
+        .and_then(operation::SecurityIdentifier::relative_identifier)
+        .is_some_and(|rid| matches!(rid, 500 | 502));
+    account.admin_count || built_in
+}
+
+fn disagreement(user: &UserReference, account: &Account) -> Option<&'static str> {
+    if user
+        .source_anchor()
+        .is_some_and(|anchor| anchor != account.anchor)
+    {
+        return Some("sourceAnchor");
+    }
+    if user
+        .security_identifier()
+        .is_some_and(|sid| account.sid.as_ref() != Some(sid))
+    {
+        return Some("securityIdentifier");
+    }
+    if user
+        .user_principal_name()
+        .is_some_and(|upn| account.upn.as_ref() != Some(upn))
+    {
+        return Some("userPrincipalName");
+    }
+    None
+}
+
+/// Whether the password was certainly set after the operation was admitted: then the ledger is asked by whom.
+pub(crate) fn set_since_admission(
+    operation: &Operation,
+    account: &Account,
+    clock: &ControllerClock,
+    rules: Rules,
+) -> bool {
+    match account.pwd_last_set {
+        PwdLastSet::At(at) => {
+            clock.compare(at, operation.admitted_at, rules.clock_skew) == Comparison::Later
+        }
+        PwdLastSet::MustChange => false,
+    }
+}
+
+/// Newer wins: refused unless the password was last set by an operation admitted before this one.
+pub(crate) fn superseded(
+    account: &Account,
+    set_since_admission: bool,
+    precedents: &[Precedent],
+) -> Option<Refusal> {
+    let by_newer = precedents.iter().any(|precedent| {
+        precedent.admitted_later
+            && precedent.kind.sets_password()
+            && precedent.status == Status::Applied
+    });
+    let by_older = |at: OffsetDateTime| {
+        precedents.iter().any(|precedent| {
+            !precedent.admitted_later
+                && precedent.status == Status::Applied
+                && precedent
+                    .written
+                    .is_some_and(|(began, ended)| (began..=ended).contains(&at))
+        })
+    };
+    let by_somebody_else = set_since_admission
+        && match account.pwd_last_set {
+            PwdLastSet::At(at) => !by_older(at),
+            PwdLastSet::MustChange => false,
+        };
+    (by_newer || by_somebody_else).then(|| {
+        Refusal::new(
+            Reason::Superseded,
+            "the password was set again after this operation was admitted",
+        )
+    })
+}
+
+/// Whether a write whose answer was lost has happened, as far as the account can tell.
+pub(crate) fn happened(
+    operation: &Operation,
+    account: &Account,
+    opens: Option<Opens>,
+    clock: &ControllerClock,
+    rules: Rules,
+) -> bool {
+    match operation.kind {
+        Kind::Unlock => !account.locked,
+        Kind::Reset | Kind::Change => {
+            let not_before_admission = match account.pwd_last_set {
+                PwdLastSet::At(at) => {
+                    clock.compare(at, operation.admitted_at, rules.clock_skew)
+                        != Comparison::Earlier
+                }
+                PwdLastSet::MustChange => operation.must_change_at_next_sign_in,
+            };
+            not_before_admission && matches!(opens, Some(Opens::Yes | Opens::YesButMustChange))
+        }
+    }
+}
+
+/// What to remark on a success.
+pub(crate) fn notes(operation: &Operation, account: &Account) -> Vec<String> {
+    let mut notes = Vec::new();
+    if operation.kind == Kind::Reset && operation.initiator.kind == InitiatorKind::User {
+        notes.push(
+            "password history was not checked: the reset was sent without policy hints".to_owned(),
+        );
+    }
+    if operation.kind == Kind::Unlock && !account.locked {
+        notes.push("the account was not locked".to_owned());
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests;

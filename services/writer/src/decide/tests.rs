@@ -1,0 +1,203 @@
+use std::collections::BTreeSet;
+
+use operation::{EventIdentity, Initiator, ObjectGuid, OperationId, SourceAnchor};
+use time::macros::datetime;
+
+use super::*;
+
+const ADMITTED: OffsetDateTime = datetime!(2026-03-01 12:00:00 UTC);
+const RULES: Rules = Rules {
+    refuse_protected: true,
+    clock_skew: Duration::milliseconds(500),
+};
+
+fn operation(kind: Kind) -> Operation {
+    let anchor = SourceAnchor::from_bytes([1; 16]);
+    Operation {
+        id: OperationId::from_uuid(uuid::Uuid::from_u128(1)),
+        kind,
+        user: UserReference::new(Some(anchor), None, None, None).expect("an anchor"),
+        initiator: Initiator {
+            kind: InitiatorKind::User,
+            id: None,
+        },
+        event: EventIdentity {
+            source: "/portal".to_owned(),
+            id: "1".to_owned(),
+        },
+        must_change_at_next_sign_in: false,
+        unlock: true,
+        admitted_at: ADMITTED,
+        deadline: ADMITTED + Duration::seconds(30),
+    }
+}
+
+fn account() -> Account {
+    Account {
+        guid: ObjectGuid::from_bytes([1; 16]),
+        sid: "S-1-5-21-1-2-3-1104".parse().ok(),
+        upn: "ana@corp.example.com".parse().ok(),
+        anchor: SourceAnchor::from_bytes([1; 16]),
+        dn: "CN=Ana,OU=People,DC=corp,DC=example,DC=com".to_owned(),
+        sam_account_name: None,
+        display_name: None,
+        enabled: true,
+        locked: false,
+        admin_count: false,
+        pwd_last_set: PwdLastSet::At(ADMITTED - Duration::days(3)),
+        allowed_attributes: BTreeSet::new(),
+        is_person: true,
+        domain_controller: "ldaps://127.0.0.11:636".to_owned(),
+    }
+}
+
+/// A clock that agrees with ours to a few milliseconds.
+fn clock() -> ControllerClock {
+    let mut clock = ControllerClock::default();
+    for millisecond in [998, 999, 1000, 1001] {
+        let sent = ADMITTED + Duration::milliseconds(millisecond);
+        let shown = ADMITTED + Duration::seconds(millisecond / 1000);
+        clock.observe(sent, sent + Duration::milliseconds(1), shown);
+    }
+    clock
+}
+
+fn permitted(operation: &Operation, account: &Account) -> Result<(), Reason> {
+    let scope = Scope::new(
+        &[],
+        &["OU=Contractors,DC=corp,DC=example,DC=com".to_owned()],
+    )
+    .expect("a scope");
+    permit(operation, account, &scope, RULES).map_err(|refusal| refusal.reason)
+}
+
+#[test]
+fn an_ordinary_account_may_be_written() {
+    for kind in Kind::ALL {
+        assert_eq!(permitted(&operation(kind), &account()), Ok(()));
+    }
+}
+
+#[test]
+fn what_may_not_be_written_says_why() {
+    let reset = operation(Kind::Reset);
+    let refused = |account: Account| permitted(&reset, &account).expect_err("refused");
+    assert_eq!(
+        refused(Account {
+            enabled: false,
+            ..account()
+        }),
+        Reason::AccountDisabled
+    );
+    assert_eq!(
+        refused(Account {
+            admin_count: true,
+            ..account()
+        }),
+        Reason::ProtectedAccount
+    );
+    let krbtgt = Account {
+        sid: "S-1-5-21-1-2-3-502".parse().ok(),
+        ..account()
+    };
+    assert_eq!(refused(krbtgt), Reason::ProtectedAccount);
+    assert_eq!(
+        refused(Account {
+            is_person: false,
+            ..account()
+        }),
+        Reason::UserNotFound
+    );
+    let other = Account {
+        anchor: SourceAnchor::from_bytes([2; 16]),
+        ..account()
+    };
+    assert_eq!(refused(other), Reason::UserNotFound);
+    let outside = Account {
+        dn: "CN=Ana,OU=Contractors,DC=corp,DC=example,DC=com".to_owned(),
+        ..account()
+    };
+    assert_eq!(refused(outside), Reason::OutOfScope);
+}
+
+#[test]
+fn a_lockout_is_only_cleared_when_asked() {
+    let locked = Account {
+        locked: true,
+        ..account()
+    };
+    assert_eq!(permitted(&operation(Kind::Reset), &locked), Ok(()));
+    assert_eq!(permitted(&operation(Kind::Unlock), &locked), Ok(()));
+    let keeping = Operation {
+        unlock: false,
+        ..operation(Kind::Reset)
+    };
+    assert_eq!(permitted(&keeping, &locked), Err(Reason::AccountLocked));
+    assert_eq!(
+        permitted(&operation(Kind::Change), &locked),
+        Err(Reason::AccountLocked)
+    );
+}
+
+#[test]
+fn a_password_set_since_admission_supersedes_unless_an_older_operation_set_it() {
+    let at = ADMITTED + Duration::seconds(5);
+    let set = Account {
+        pwd_last_set: PwdLastSet::At(at),
+        ..account()
+    };
+    let since = set_since_admission(&operation(Kind::Reset), &set, &clock(), RULES);
+    assert!(since);
+    assert_eq!(
+        superseded(&set, since, &[]).map(|r| r.reason),
+        Some(Reason::Superseded)
+    );
+    let older = Precedent {
+        admitted_later: false,
+        kind: Kind::Reset,
+        status: Status::Applied,
+        written: Some((at - Duration::SECOND, at + Duration::SECOND)),
+    };
+    assert_eq!(superseded(&set, since, &[older]), None);
+    let elsewhere = Precedent {
+        written: Some((ADMITTED, ADMITTED)),
+        ..older
+    };
+    assert!(superseded(&set, since, &[elsewhere]).is_some());
+    let newer = Precedent {
+        admitted_later: true,
+        ..older
+    };
+    assert!(superseded(&set, false, &[newer]).is_some());
+    assert!(!set_since_admission(
+        &operation(Kind::Reset),
+        &account(),
+        &clock(),
+        RULES
+    ));
+}
+
+#[test]
+fn a_lost_write_happened_only_if_the_new_password_opens_an_account_set_since() {
+    let reset = operation(Kind::Reset);
+    let set = Account {
+        pwd_last_set: PwdLastSet::At(ADMITTED + Duration::seconds(2)),
+        ..account()
+    };
+    assert!(happened(&reset, &set, Some(Opens::Yes), &clock(), RULES));
+    assert!(!happened(&reset, &set, Some(Opens::No), &clock(), RULES));
+    assert!(!happened(
+        &reset,
+        &account(),
+        Some(Opens::Yes),
+        &clock(),
+        RULES
+    ));
+    assert!(happened(
+        &operation(Kind::Unlock),
+        &account(),
+        None,
+        &clock(),
+        RULES
+    ));
+}

@@ -1,0 +1,465 @@
+//! One operation's way through the writer: open the seal, read the account, write, report, ack.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bus::{Delivery, Message, Publisher};
+use directory::{Account, DirectoryError, PasswordWrite, WriteError};
+use operation::{Applied, DomainName, ForestId, Kind, Outcome, Reason, Refusal, Status};
+use prost::Message as _;
+use proto::{to_micros, v1};
+use sealing::{Binding, Contents, PrivateKeys, SealedPassword};
+use time::OffsetDateTime;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::Instrument as _;
+
+use crate::{
+    Domain,
+    decide::{Rules, happened, notes, permit, set_since_admission, superseded},
+    ledger::Ledger,
+    work::Work,
+};
+
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// How long a domain controller that is away is waited for, the deadline permitting.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(crate) struct Passage {
+    pub(crate) forest: ForestId,
+    pub(crate) domains: BTreeMap<DomainName, Domain>,
+    pub(crate) keys: PrivateKeys,
+    pub(crate) ledger: Ledger,
+    pub(crate) publisher: Publisher,
+    pub(crate) service: String,
+    pub(crate) rules: Rules,
+    pub(crate) write_time_out: Duration,
+    pub(crate) seal_skew: Duration,
+}
+
+/// How it ended, with what tells this write from others later.
+struct End {
+    outcome: Outcome,
+    write: Option<v1::Write>,
+}
+
+impl From<Refusal> for End {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            outcome: refusal.into(),
+            write: None,
+        }
+    }
+}
+
+impl Passage {
+    pub(crate) async fn take(self: Arc<Self>, delivery: Delivery) {
+        let span = tracing::info_span!(
+            "write",
+            operation = tracing::field::Empty,
+            trace_id = tracing::field::Empty
+        );
+        chassis::trace::continue_from(&span, delivery.parent_context());
+        async {
+            match Work::parse(
+                &delivery.body,
+                delivery.redelivered || delivery.attempts > 0,
+            ) {
+                Ok(mut work) => {
+                    tracing::Span::current()
+                        .record("operation", tracing::field::display(work.operation.id));
+                    if let Some(end) = self.carry_out(&mut work).await {
+                        self.report(work, end, delivery.reply_to.clone()).await;
+                    }
+                }
+                Err(problem) => tracing::error!(problem, "work that cannot be read is dropped"),
+            }
+            if let Err(error) = delivery.ack().await {
+                tracing::debug!(%error, "not acknowledged; it will come again");
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    /// None when the operation has ended elsewhere.
+    async fn carry_out(&self, work: &mut Work) -> Option<End> {
+        let seen = Instant::now();
+        let Some(domain) = self.domains.get(&work.domain) else {
+            return Some(
+                Refusal::new(
+                    Reason::DirectoryMisconfigured,
+                    format!(
+                        "forest {} has no domain {} in this writer's configuration",
+                        self.forest, work.domain
+                    ),
+                )
+                .into(),
+            );
+        };
+        if let Some(earlier) = work.after {
+            self.let_end(earlier, &work.operation).await;
+        }
+        let contents = match self.open(work) {
+            Ok(contents) => contents,
+            Err(refusal) => return Some(refusal.into()),
+        };
+        if work.perhaps_begun {
+            let status = self.status_in_ledger(work).await;
+            if status.is_terminal() {
+                tracing::info!(%status, "ended already");
+                return None;
+            }
+            // a domain controller may still be executing a dead writer's modify: its own time-out
+            // has certainly passed when ours has
+            sleep_until(seen + self.write_time_out).await;
+            if let Some(account) = self.read_surely(domain, work, None).await
+                && self
+                    .did_happen(domain, work, contents.as_ref(), &account)
+                    .await
+            {
+                work.step(
+                    &self.service,
+                    "reconciled",
+                    "an earlier delivery had written it",
+                );
+                let notes = notes(&work.operation, &account);
+                return Some(End {
+                    outcome: Outcome::Applied(Applied { notes }),
+                    write: None,
+                });
+            }
+        }
+        if work.reconcile_only {
+            return Some(
+                Refusal::new(
+                    Reason::DeadlineExceeded,
+                    "the deadline passed and nothing had been written",
+                )
+                .into(),
+            );
+        }
+        Some(self.write(domain, work, contents.as_ref(), seen).await)
+    }
+
+    fn open(&self, work: &mut Work) -> Result<Option<Contents>, Refusal> {
+        let operation = &work.operation;
+        if !operation.kind.sets_password() {
+            return Ok(None);
+        }
+        let invalid = |problem: String| {
+            Refusal::new(Reason::SealInvalid, format!("sealedPassword: {problem}"))
+        };
+        let sealed = SealedPassword::from_json_text(&work.sealed_password)
+            .map_err(|error| invalid(error.to_string()))?;
+        let binding = Binding {
+            issuer: operation.event.source.clone(),
+            event_id: operation.event.id.clone(),
+            subject: operation.user.subject(),
+            kind: operation.kind,
+        };
+        // an operation may wait in the queue longer than its seal lives: what counts is admission
+        let contents = self
+            .keys
+            .open(&sealed, &binding, operation.admitted_at, self.seal_skew)
+            .map_err(|error| invalid(error.to_string()))?;
+        work.step(&self.service, "sealed password opened", "");
+        Ok(Some(contents))
+    }
+
+    /// Reads and writes, and again while the domain controllers are merely away.
+    async fn write(
+        &self,
+        domain: &Domain,
+        work: &mut Work,
+        contents: Option<&Contents>,
+        seen: Instant,
+    ) -> End {
+        loop {
+            let now = OffsetDateTime::now_utc();
+            let budget =
+                time::Duration::try_from(self.write_time_out).unwrap_or(time::Duration::MAX);
+            if !work.operation.allows_write(now, budget) {
+                return Refusal::new(
+                    Reason::DeadlineExceeded,
+                    "too late: a write could no longer have ended before the deadline",
+                )
+                .into();
+            }
+            let away = match self.try_once(domain, work, contents).await {
+                Ok(end) => return end,
+                Err(refusal) => refusal,
+            };
+            if seen.elapsed() > PATIENCE {
+                return away.into();
+            }
+            sleep(ASK_AGAIN_AFTER).await;
+        }
+    }
+
+    /// # Errors
+    /// The refusal to give if no later try succeeds: nothing was written.
+    async fn try_once(
+        &self,
+        domain: &Domain,
+        work: &mut Work,
+        contents: Option<&Contents>,
+    ) -> Result<End, Refusal> {
+        let account = match domain.directory.read_account(work.object_guid).await {
+            Ok(Some(account)) => account,
+            Ok(None) => {
+                return Ok(Refusal::new(
+                    Reason::UserNotFound,
+                    "the account has been deleted or moved",
+                )
+                .into());
+            }
+            Err(error @ DirectoryError::Unavailable { .. }) => {
+                return Err(Refusal::new(error.reason(), error.to_string()));
+            }
+            Err(error) => return Ok(Refusal::new(error.reason(), error.to_string()).into()),
+        };
+        if let Err(refusal) = permit(&work.operation, &account, &domain.scope, self.rules) {
+            return Ok(refusal.into());
+        }
+        if work.operation.kind.sets_password() {
+            let clock = domain.directory.clock_of(&account.domain_controller);
+            let since = set_since_admission(&work.operation, &account, &clock, self.rules);
+            if since || work.perhaps_begun || work.after.is_some() {
+                let standing = self
+                    .ledger
+                    .standing(work.operation.id, &work.target)
+                    .await
+                    .map_err(|problem| {
+                        Refusal::new(
+                            Reason::DirectoryError,
+                            format!("the ledger cannot be asked: {problem}"),
+                        )
+                    })?;
+                if let Some(refusal) = superseded(&account, since, &standing.precedents) {
+                    return Ok(refusal.into());
+                }
+            }
+        }
+        let Some(change) = change(work, contents) else {
+            return Ok(Refusal::new(
+                Reason::SealInvalid,
+                "sealedPassword: it holds no current password",
+            )
+            .into());
+        };
+        let remaining = work
+            .operation
+            .remaining(OffsetDateTime::now_utc())
+            .unsigned_abs();
+        match domain
+            .directory
+            .write(work.object_guid, &change, Instant::now() + remaining)
+            .await
+        {
+            Ok(receipt) => {
+                work.step(
+                    &self.service,
+                    "written",
+                    format!("at {}", receipt.domain_controller),
+                );
+                let write = v1::Write {
+                    domain_controller: receipt.domain_controller,
+                    began: to_micros(receipt.began),
+                    ended: to_micros(receipt.ended),
+                };
+                let notes = notes(&work.operation, &account);
+                Ok(End {
+                    outcome: Outcome::Applied(Applied { notes }),
+                    write: Some(write),
+                })
+            }
+            Err(WriteError::CertainlyNot(explained)) => {
+                let refusal = Refusal {
+                    reason: explained.reason,
+                    detail: explained.detail,
+                    violations: explained.violations,
+                };
+                if explained.transient {
+                    Err(refusal)
+                } else {
+                    Ok(refusal.into())
+                }
+            }
+            Err(WriteError::Unknown(problem)) => {
+                tracing::warn!(problem, "in doubt");
+                Ok(self.reconcile(domain, work, contents, &account).await)
+            }
+        }
+    }
+
+    /// The modify was sent and its answer lost: read until it is known, holding the message.
+    async fn reconcile(
+        &self,
+        domain: &Domain,
+        work: &mut Work,
+        contents: Option<&Contents>,
+        before: &Account,
+    ) -> End {
+        work.step(
+            &self.service,
+            "in doubt",
+            "the answer to the write was lost",
+        );
+        sleep(self.write_time_out).await;
+        let Some(account) = self
+            .read_surely(domain, work, Some(&before.domain_controller))
+            .await
+        else {
+            return Refusal::new(Reason::UserNotFound, "the account has been deleted").into();
+        };
+        let changed =
+            !work.operation.kind.sets_password() || account.pwd_last_set != before.pwd_last_set;
+        if changed && self.did_happen(domain, work, contents, &account).await {
+            work.step(&self.service, "reconciled", "it had been written");
+            let notes = notes(&work.operation, before);
+            return End {
+                outcome: Outcome::Applied(Applied { notes }),
+                write: None,
+            };
+        }
+        work.step(&self.service, "reconciled", "nothing had been written");
+        Refusal::new(
+            Reason::ForestUnavailable,
+            "the domain controller did not carry the write out",
+        )
+        .into()
+    }
+
+    /// Reads the account however long it takes; None if it is gone.
+    async fn read_surely(&self, domain: &Domain, work: &Work, at: Option<&str>) -> Option<Account> {
+        loop {
+            let read = match at {
+                Some(controller) => {
+                    domain
+                        .directory
+                        .read_account_at(work.object_guid, controller)
+                        .await
+                }
+                None => domain.directory.read_account(work.object_guid).await,
+            };
+            match read {
+                Ok(account) => return account,
+                Err(error) => {
+                    tracing::warn!(%error, "in doubt, and the account cannot be read yet")
+                }
+            }
+            sleep(ASK_AGAIN_AFTER).await;
+        }
+    }
+
+    async fn did_happen(
+        &self,
+        domain: &Domain,
+        work: &Work,
+        contents: Option<&Contents>,
+        account: &Account,
+    ) -> bool {
+        let clock = domain.directory.clock_of(&account.domain_controller);
+        let Some(contents) = contents else {
+            return happened(&work.operation, account, None, &clock, self.rules);
+        };
+        loop {
+            let opens = domain
+                .directory
+                .opens_at(
+                    account.bind_name(),
+                    &contents.new_password,
+                    &account.domain_controller,
+                )
+                .await;
+            match opens {
+                Ok(opens) => {
+                    return happened(&work.operation, account, Some(opens), &clock, self.rules);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "in doubt, and the password cannot be tried yet")
+                }
+            }
+            sleep(ASK_AGAIN_AFTER).await;
+        }
+    }
+
+    /// Operations on one person end in the order of their admission.
+    async fn let_end(&self, earlier: operation::OperationId, operation: &operation::Operation) {
+        loop {
+            match self.ledger.has_ended(earlier).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(problem) => tracing::warn!(
+                    problem,
+                    "the ledger cannot be asked for an earlier operation"
+                ),
+            }
+            if operation.remaining(OffsetDateTime::now_utc()).is_zero() {
+                return;
+            }
+            sleep(ASK_AGAIN_AFTER / 5).await;
+        }
+    }
+
+    async fn status_in_ledger(&self, work: &Work) -> Status {
+        loop {
+            match self.ledger.standing(work.operation.id, &work.target).await {
+                Ok(standing) => return standing.status,
+                Err(problem) => {
+                    tracing::warn!(problem, "in doubt, and the ledger cannot be asked yet")
+                }
+            }
+            sleep(ASK_AGAIN_AFTER).await;
+        }
+    }
+
+    async fn report(&self, mut work: Work, end: End, reply_to: Option<String>) {
+        let status = end.outcome.status();
+        let reason = end.outcome.reason().map_or("", Reason::code);
+        tracing::info!(%status, reason, kind = %work.operation.kind, "ended");
+        work.step(
+            &self.service,
+            "ended",
+            if reason.is_empty() {
+                status.as_str()
+            } else {
+                reason
+            },
+        );
+        let report = v1::Report {
+            operation_id: work.operation.id.to_string(),
+            target: Some(work.target),
+            outcome: Some((&end.outcome).into()),
+            steps: work.steps,
+            write: end.write,
+        };
+        let message = Message {
+            body: report.encode_to_vec(),
+            id: report.operation_id,
+            reply_to,
+            time_to_live: None,
+        };
+        // what is applied stays so even if the report were lost; anything else is told once confirmed
+        self.publisher
+            .report(message, status == Status::Applied)
+            .await;
+    }
+}
+
+fn change(work: &Work, contents: Option<&Contents>) -> Option<PasswordWrite> {
+    let operation = &work.operation;
+    match (operation.kind, contents) {
+        (Kind::Unlock, _) => Some(PasswordWrite::Unlock),
+        (Kind::Reset, Some(contents)) => Some(PasswordWrite::Reset {
+            new: contents.new_password.clone(),
+            unlock: operation.unlock,
+            must_change: operation.must_change_at_next_sign_in,
+        }),
+        (Kind::Change, Some(contents)) => Some(PasswordWrite::Change {
+            current: contents.current_password.clone()?,
+            new: contents.new_password.clone(),
+            unlock: false,
+        }),
+        (_, None) => None,
+    }
+}
