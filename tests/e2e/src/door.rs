@@ -14,7 +14,7 @@ use crate::wait::until;
 
 const STRUCTURED: &str = "application/cloudevents+json";
 /// Longer than the longest deadline an event gets by itself.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Door {
     client: Client,

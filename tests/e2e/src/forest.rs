@@ -104,11 +104,10 @@ impl DomainController {
             .await
             .context("the bind brought no answer")?;
         // MS-ADTS 5.1.1.5: the extended error is in the text, as `data <hex>`
-        let code = answer
-            .text
-            .split_once("data ")
-            .map(|(_, rest)| rest.chars().take_while(char::is_ascii_hexdigit).collect())
-            .unwrap_or_else(|| answer.text.clone());
+        let code: String = answer.text.split_once("data ").map_or_else(
+            || answer.text.clone(),
+            |(_, rest)| rest.chars().take_while(char::is_ascii_hexdigit).collect(),
+        );
         Ok(match (answer.rc, code.as_str()) {
             (0, _) => SignIn::Opens,
             (49, "773") => SignIn::MustChange,
