@@ -103,8 +103,8 @@ impl DomainController {
             .simple_bind(person, password)
             .await
             .context("the bind brought no answer")?;
-        // MS-ADTS 5.1.1.5: the extended error is in the text, as `data <hex>`
-        let code: String = answer.text.split_once("data ").map_or_else(
+        // MS-ADTS 5.1.1.5: the extended error is in the text, as `, data <hex>`
+        let code: String = answer.text.split_once(", data ").map_or_else(
             || answer.text.clone(),
             |(_, rest)| rest.chars().take_while(char::is_ascii_hexdigit).collect(),
         );
