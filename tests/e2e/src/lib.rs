@@ -1,1 +1,48 @@
-//! e2e
+//! A caller of the lab, from outside: seals, sends and asks like a cloud directory, and signs in like a person.
+//!
+//! What an operation did is believed only from sign-ins at the domain controller. It must not know a service's inside:
+//! it has `lab.json`, the public door and LDAPS.
+
+mod door;
+mod event;
+mod forest;
+mod wait;
+
+pub use door::{Answer, Door};
+pub use event::Event;
+pub use forest::{DomainController, SignIn};
+pub use wait::until;
+
+use anyhow::Context;
+
+/// The running lab, ready to be used.
+pub struct World {
+    pub door: Door,
+    pub forests: Vec<DomainController>,
+}
+
+impl World {
+    /// Reads `lab.json` and fetches the public sealing keys.
+    pub async fn enter() -> anyhow::Result<Self> {
+        // the provider is the process's; another test may have been first
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let lab = lab::Lab::load()?;
+        let forests = lab
+            .forests
+            .iter()
+            .map(DomainController::new)
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let door = Door::open(lab.intake).await?;
+        Ok(Self { door, forests })
+    }
+
+    /// The first forest, for what is the same in every forest.
+    pub fn forest(&self) -> anyhow::Result<&DomainController> {
+        self.forests.first().context("the lab has no forest")
+    }
+}
+
+/// A password nobody has had before, within the policy of both forests.
+pub fn fresh_password() -> String {
+    format!("Neu-{}-7q", uuid::Uuid::new_v4().simple())
+}

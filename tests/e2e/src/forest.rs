@@ -1,0 +1,210 @@
+//! A forest's domain controller, over LDAPS: sign in as a person, arrange the scene as its administrator.
+
+use std::collections::HashSet;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, Mod, Scope, SearchEntry};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::task::JoinHandle;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+/// One more than the lab's lockout threshold.
+const WRONG_PASSWORDS_TO_LOCK: usize = 6;
+
+/// How the domain controller answers a simple bind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignIn {
+    Opens,
+    /// The password is right and must be changed first.
+    MustChange,
+    Locked,
+    Disabled,
+    /// The password is wrong, or another cause, by its code.
+    Refused(String),
+}
+
+pub struct DomainController {
+    forest: lab::Forest,
+    tls: Arc<ClientConfig>,
+}
+
+/// An open connection, closed when it is dropped.
+struct Connection {
+    ldap: Ldap,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl DomainController {
+    /// Trusts the forest's own CA and no other.
+    pub(crate) fn new(forest: &lab::Forest) -> anyhow::Result<Self> {
+        let pem =
+            fs::read(&forest.ca).with_context(|| format!("cannot read {}", forest.ca.display()))?;
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            roots.add(certificate?)?;
+        }
+        let tls = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self {
+            forest: forest.clone(),
+            tls: Arc::new(tls),
+        })
+    }
+
+    pub fn id(&self) -> &str {
+        &self.forest.id
+    }
+
+    /// The ordinary person with this number, by user principal name.
+    pub fn person(&self, number: usize) -> anyhow::Result<&str> {
+        self.forest
+            .users
+            .get(number)
+            .map(String::as_str)
+            .with_context(|| format!("forest {} has no person {number}", self.forest.id))
+    }
+
+    /// Somebody who is not among the ordinary people.
+    pub fn named(&self, login: &str) -> String {
+        format!("{login}@{}", self.forest.domain)
+    }
+
+    async fn connect(&self) -> anyhow::Result<Connection> {
+        let settings = LdapConnSettings::new()
+            .set_conn_timeout(PATIENCE)
+            .set_config(Arc::clone(&self.tls));
+        let (connection, ldap) = LdapConnAsync::with_settings(settings, &self.forest.ldaps)
+            .await
+            .with_context(|| format!("cannot connect to {}", self.forest.ldaps))?;
+        let driver = tokio::spawn(async move {
+            // how it ended is told by the call that was waiting
+            let _ = connection.drive().await;
+        });
+        Ok(Connection { ldap, driver })
+    }
+
+    /// A real sign-in on a connection of its own.
+    pub async fn sign_in(&self, person: &str, password: &str) -> anyhow::Result<SignIn> {
+        let mut connection = self.connect().await?;
+        let answer = connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .simple_bind(person, password)
+            .await
+            .context("the bind brought no answer")?;
+        // MS-ADTS 5.1.1.5: the extended error is in the text, as `, data <hex>`
+        let code: String = answer.text.split_once(", data ").map_or_else(
+            || answer.text.clone(),
+            |(_, rest)| rest.chars().take_while(char::is_ascii_hexdigit).collect(),
+        );
+        Ok(match (answer.rc, code.as_str()) {
+            (0, _) => SignIn::Opens,
+            (49, "773") => SignIn::MustChange,
+            (49, "775") => SignIn::Locked,
+            (49, "533") => SignIn::Disabled,
+            (49, _) => SignIn::Refused(code),
+            (result, _) => bail!("the bind ended with LDAP result {result}: {}", answer.text),
+        })
+    }
+
+    pub async fn opens(&self, person: &str, password: &str) -> anyhow::Result<bool> {
+        Ok(self.sign_in(person, password).await? == SignIn::Opens)
+    }
+
+    /// The new password signs in and the old one does not. The right one comes last: it clears the count of wrong ones.
+    pub async fn prove(&self, person: &str, old: &str, new: &str) -> anyhow::Result<()> {
+        ensure!(
+            !self.opens(person, old).await?,
+            "{person} still signs in with the old password"
+        );
+        let signed_in = self.sign_in(person, new).await?;
+        ensure!(
+            signed_in == SignIn::Opens,
+            "{person} does not sign in with the new password: {signed_in:?}"
+        );
+        Ok(())
+    }
+
+    async fn as_administrator(&self) -> anyhow::Result<Connection> {
+        let mut connection = self.connect().await?;
+        connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .simple_bind(
+                &self.forest.administrator,
+                &self.forest.administrator_password,
+            )
+            .await?
+            .success()
+            .context("the administrator cannot sign in")?;
+        Ok(connection)
+    }
+
+    /// Sets the scene: a fresh password, and no lockout left from before.
+    pub async fn start_with_fresh_password(&self, person: &str) -> anyhow::Result<String> {
+        let password = crate::fresh_password();
+        let mut connection = self.as_administrator().await?;
+        let (entries, _) = connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .search(
+                &self.forest.base_dn,
+                Scope::Subtree,
+                &format!("(userPrincipalName={})", ldap3::ldap_escape(person)),
+                vec!["distinguishedName"],
+            )
+            .await?
+            .success()?;
+        let dn = entries
+            .into_iter()
+            .filter(|entry| !entry.is_ref() && !entry.is_intermediate())
+            .map(|entry| SearchEntry::construct(entry).dn)
+            .next()
+            .with_context(|| format!("{person} is not in forest {}", self.forest.id))?;
+        // MS-ADTS 3.1.1.3.1.5: the quoted password in UTF-16, little-endian
+        let quoted: Vec<u8> = format!("\"{password}\"")
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .modify(
+                &dn,
+                vec![
+                    Mod::Replace(b"unicodePwd".to_vec(), HashSet::from([quoted])),
+                    Mod::Replace(b"lockoutTime".to_vec(), HashSet::from([b"0".to_vec()])),
+                ],
+            )
+            .await?
+            .success()
+            .with_context(|| format!("the administrator cannot set the password of {person}"))?;
+        Ok(password)
+    }
+
+    /// Locks the person the way it happens: by wrong passwords.
+    pub async fn lock(&self, person: &str, password: &str) -> anyhow::Result<()> {
+        for _ in 0..WRONG_PASSWORDS_TO_LOCK {
+            ensure!(
+                !self.opens(person, "not the password").await?,
+                "a wrong password signs {person} in"
+            );
+        }
+        ensure!(
+            !self.opens(person, password).await?,
+            "{person} is not locked after {WRONG_PASSWORDS_TO_LOCK} wrong passwords"
+        );
+        Ok(())
+    }
+}

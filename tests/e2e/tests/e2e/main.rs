@@ -1,0 +1,6 @@
+//! The product from outside, on the running lab: what is asked for at the door is true at the domain controller.
+
+mod admission;
+mod applied;
+mod people;
+mod refused;

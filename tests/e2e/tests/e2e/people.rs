@@ -1,0 +1,26 @@
+//! Who belongs to which test, in every forest: tests run side by side, and a password has one owner.
+
+pub(crate) const RESET_BY_USER: usize = 0;
+pub(crate) const RESET_BY_ADMINISTRATOR: usize = 1;
+pub(crate) const CHANGE: usize = 2;
+pub(crate) const WRONG_CURRENT_PASSWORD: usize = 3;
+pub(crate) const UNLOCK: usize = 4;
+pub(crate) const TOO_SHORT: usize = 5;
+pub(crate) const DUPLICATE: usize = 6;
+pub(crate) const ASYNCHRONOUS: usize = 7;
+pub(crate) const WRONG_TOKEN: usize = 8;
+pub(crate) const MISSING_SCOPE: usize = 9;
+pub(crate) const UNKNOWN_TYPE: usize = 10;
+pub(crate) const SEALED_ABOUT_ANOTHER: usize = 11;
+pub(crate) const SOMEBODY_ELSE: usize = 12;
+pub(crate) const RESET_UNLOCKS: usize = 13;
+pub(crate) const SEALED_TO_ONE_FOREST: usize = 14;
+
+pub(crate) const OUT_OF_SCOPE: &str = "otto.outside";
+pub(crate) const PROTECTED: &str = "petra.protected";
+pub(crate) const DISABLED: &str = "dora.disabled";
+pub(crate) const CANNOT_CHANGE: &str = "frida.fixed";
+pub(crate) const UNKNOWN: &str = "nobody.atall";
+/// The `mS-DS-ConsistencyGuid` of the person who is enabled in both forests.
+pub(crate) const IN_BOTH_FORESTS: uuid::Uuid =
+    uuid::Uuid::from_u128(0x6f1c_de1a_9b0c_4bd9_9a34_1a2b_3c4d_5e6f);
