@@ -93,7 +93,8 @@ pub(crate) fn explain(write: &PasswordWrite, result: u32, text: &str) -> Explain
             "the domain controller is busy or going down",
             true,
         ),
-        (Some(0x5 | 0x2098), _) | (_, 50) if is_change => (
+        // Samba's acl module refuses a change without the right with a bare 19 that has no code
+        (Some(0x5 | 0x2098), _) | (_, 50) | (None, 19) if is_change => (
             Reason::CannotChangePassword,
             "the account may not change its password",
             false,
