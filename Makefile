@@ -2,7 +2,7 @@
 SUDO := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
 LAB  := $(SUDO) target/debug/writeback-lab
 
-.PHONY: up down demo test fmt lint unit e2e bench install build
+.PHONY: up down demo test fmt lint unit e2e install build
 
 install:
 	@tests/lab/install.sh
@@ -35,8 +35,5 @@ unit:
 e2e: install build
 	$(LAB) up
 	cargo test --workspace --test e2e; result=$$?; $(LAB) down; exit $$result
-
-bench: up
-	cargo bench --workspace
 
 test: install fmt lint unit e2e

@@ -344,7 +344,7 @@ impl Passage {
             match read {
                 Ok(account) => return account,
                 Err(error) => {
-                    tracing::warn!(%error, "in doubt, and the account cannot be read yet")
+                    tracing::warn!(%error, "in doubt, and the account cannot be read yet");
                 }
             }
             sleep(ASK_AGAIN_AFTER).await;
@@ -376,7 +376,7 @@ impl Passage {
                     return happened(&work.operation, account, Some(opens), &clock, self.rules);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "in doubt, and the password cannot be tried yet")
+                    tracing::warn!(%error, "in doubt, and the password cannot be tried yet");
                 }
             }
             sleep(ASK_AGAIN_AFTER).await;
@@ -406,7 +406,7 @@ impl Passage {
             match self.ledger.standing(work.operation.id, &work.target).await {
                 Ok(standing) => return standing.status,
                 Err(problem) => {
-                    tracing::warn!(problem, "in doubt, and the ledger cannot be asked yet")
+                    tracing::warn!(problem, "in doubt, and the ledger cannot be asked yet");
                 }
             }
             sleep(ASK_AGAIN_AFTER).await;
