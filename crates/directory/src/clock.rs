@@ -141,9 +141,9 @@ mod tests {
     fn answers_narrow_the_interval() {
         let mut clock = ControllerClock::default();
         clock.observe(ZERO, ZERO + ms(10), current_time(ZERO + ms(5), ms(300)));
-        let set = ZERO + ms(1_000 + 300); // one second after ZERO, by the controller
+        let password_set = ZERO + ms(1_000 + 300); // one second after ZERO, by the controller
         assert_eq!(
-            clock.compare(set, ZERO + ms(500), Duration::ZERO),
+            clock.compare(password_set, ZERO + ms(500), Duration::ZERO),
             Comparison::Unsure
         );
         for step in 1..20 {
@@ -151,15 +151,15 @@ mod tests {
             clock.observe(sent, sent + ms(4), current_time(sent + ms(2), ms(300)));
         }
         assert_eq!(
-            clock.compare(set, ZERO + ms(900), Duration::ZERO),
+            clock.compare(password_set, ZERO + ms(900), Duration::ZERO),
             Comparison::Later
         );
         assert_eq!(
-            clock.compare(set, ZERO + ms(1_100), Duration::ZERO),
+            clock.compare(password_set, ZERO + ms(1_100), Duration::ZERO),
             Comparison::Earlier
         );
         assert_eq!(
-            clock.compare(set, ZERO + ms(1_100), ms(500)),
+            clock.compare(password_set, ZERO + ms(1_100), ms(500)),
             Comparison::Unsure
         );
     }

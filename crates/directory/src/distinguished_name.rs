@@ -167,7 +167,7 @@ mod tests {
 
         #[test]
         fn an_escaped_value_stays_one_part(value in "[^\\x00]{1,20}") {
-            let escaped: String = value.bytes().map(|b| format!("\\{b:02x}")).collect();
+            let escaped: String = value.bytes().map(|b| format!("\\{b:02x}")).collect::<Vec<_>>().concat();
             let name = DistinguishedName::parse(&format!("OU={escaped},DC=corp")).unwrap();
             prop_assert_eq!(name.parts.len(), 2);
             prop_assert_eq!(&name.parts[0][0].1, &value.to_lowercase());

@@ -216,6 +216,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn known_answers() {
         use Reason::*;
         let table: &[(PasswordWrite, u32, &str, Reason, bool)] = &[
