@@ -18,6 +18,7 @@ use crate::{
     trace,
 };
 
+const START_ATTEMPTS: u32 = 10;
 const SETTLE_TIME_OUT: Duration = Duration::from_secs(5);
 
 /// The deliveries of one queue.
@@ -47,7 +48,17 @@ impl Deliveries {
             shutdown,
             source: None,
         };
-        deliveries.source = Some(deliveries.open().await?);
+        // two processes that declare the same new quorum queue at once: the broker refuses one of them
+        let mut attempts = START_ATTEMPTS;
+        deliveries.source = loop {
+            attempts -= 1;
+            match deliveries.open().await {
+                Ok(source) => break Some(source),
+                Err(error) if attempts == 0 => return Err(error),
+                Err(error) => warn!(queue = deliveries.name, %error, "not consuming yet"),
+            }
+            tokio::time::sleep(reconnect_after()).await;
+        };
         Ok(deliveries)
     }
 
