@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -24,15 +24,17 @@ pub async fn up(place: &Place, infrastructure_only: bool) -> anyhow::Result<()> 
     if !nix::unistd::geteuid().is_root() {
         bail!("the lab's domain controllers need ports below 1024: run it as root or through sudo");
     }
-    if supervisor(place).is_none() {
-        start_supervisor(place, infrastructure_only)?;
-    } else {
-        println!("lab: already running");
-    }
+    let mut supervisor = match running_supervisor(place) {
+        None => Supervisor::Child(start_supervisor(place, infrastructure_only)?),
+        Some(pid) => {
+            println!("lab: already running");
+            Supervisor::Stranger(pid)
+        }
+    };
     let mut progress = Progress::open(place)?;
     loop {
         progress.show()?;
-        if supervisor(place).is_none() {
+        if !supervisor.runs()? {
             progress.show()?;
             bail!(
                 "the lab could not start; see {}",
@@ -65,13 +67,13 @@ pub async fn up(place: &Place, infrastructure_only: bool) -> anyhow::Result<()> 
 
 /// Stops the lab; nothing to do is fine.
 pub async fn down(place: &Place) -> anyhow::Result<()> {
-    let Some(pid) = supervisor(place) else {
+    let Some(pid) = running_supervisor(place) else {
         println!("lab: not running");
         return Ok(());
     };
     let begun = Instant::now();
     kill(pid, Signal::SIGTERM).context("cannot stop the lab")?;
-    while supervisor(place).is_some() {
+    while running_supervisor(place).is_some() {
         if begun.elapsed() > DOWN_PATIENCE {
             println!("lab: does not stop, killing it");
             kill(pid, Signal::SIGKILL).context("cannot kill the lab")?;
@@ -83,25 +85,44 @@ pub async fn down(place: &Place) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The supervisor, as whoever waits for the lab knows it.
+enum Supervisor {
+    /// Started here. Only its own exit tells that it ended: while it executes its program,
+    /// `/proc` shows an empty command line for a moment.
+    Child(Child),
+    /// Found running.
+    Stranger(Pid),
+}
+
+impl Supervisor {
+    fn runs(&mut self) -> anyhow::Result<bool> {
+        Ok(match self {
+            Self::Child(child) => child.try_wait()?.is_none(),
+            Self::Stranger(pid) => is_supervisor(*pid),
+        })
+    }
+}
+
 /// The running supervisor, told from a stranger that was given its number since.
-fn supervisor(place: &Place) -> Option<Pid> {
+fn running_supervisor(place: &Place) -> Option<Pid> {
     let number: i32 = fs::read_to_string(place.supervisor_pid())
         .ok()?
         .trim()
         .parse()
         .ok()?;
     let pid = Pid::from_raw(number);
-    if kill(pid, None) == Err(Errno::ESRCH) {
-        return None;
-    }
-    let command_line = fs::read(format!("/proc/{number}/cmdline")).ok()?;
-    command_line
-        .windows(9)
-        .any(|window| window == b"supervise")
-        .then_some(pid)
+    is_supervisor(pid).then_some(pid)
 }
 
-fn start_supervisor(place: &Place, infrastructure_only: bool) -> anyhow::Result<()> {
+fn is_supervisor(pid: Pid) -> bool {
+    if kill(pid, None) == Err(Errno::ESRCH) {
+        return false;
+    }
+    fs::read(format!("/proc/{pid}/cmdline"))
+        .is_ok_and(|command_line| command_line.windows(9).any(|window| window == b"supervise"))
+}
+
+fn start_supervisor(place: &Place, infrastructure_only: bool) -> anyhow::Result<Child> {
     let directory = place.directory();
     if directory.exists() {
         fs::remove_dir_all(&directory)
@@ -109,8 +130,8 @@ fn start_supervisor(place: &Place, infrastructure_only: bool) -> anyhow::Result<
     }
     fs::create_dir_all(directory.join("log"))?;
     let log = File::create(place.log("supervisor"))?;
-    let mut command = Command::new("setsid");
-    command.arg(std::env::current_exe()?).arg("supervise");
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("supervise");
     if infrastructure_only {
         command.arg("--infrastructure-only");
     }
@@ -121,7 +142,8 @@ fn start_supervisor(place: &Place, infrastructure_only: bool) -> anyhow::Result<
         .current_dir("/")
         .spawn()
         .context("cannot start the supervisor")?;
-    secret::write_private(&place.supervisor_pid(), child.id().to_string().as_bytes())
+    secret::write_private(&place.supervisor_pid(), child.id().to_string().as_bytes())?;
+    Ok(child)
 }
 
 /// The services that are not ready; none at all while the lab has not described itself.

@@ -28,6 +28,8 @@ impl Steps {
 
 /// Runs until SIGTERM. Its standard output is the progress `up` shows.
 pub async fn supervise(place: &Place, infrastructure_only: bool) -> anyhow::Result<()> {
+    // out of the terminal's reach: Ctrl-C there, or its end, is none of the lab's business
+    nix::unistd::setsid().context("cannot leave the terminal's session")?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut processes = Vec::new();
     let result = tokio::select! {

@@ -4,3 +4,4 @@ mod admission;
 mod applied;
 mod people;
 mod refused;
+mod stalled;

@@ -15,6 +15,9 @@ pub(crate) const SEALED_ABOUT_ANOTHER: usize = 11;
 pub(crate) const SOMEBODY_ELSE: usize = 12;
 pub(crate) const RESET_UNLOCKS: usize = 13;
 pub(crate) const SEALED_TO_ONE_FOREST: usize = 14;
+pub(crate) const TOO_LATE: usize = 15;
+pub(crate) const DEAD_WRITER: usize = 16;
+pub(crate) const SUPERSEDED: usize = 17;
 
 pub(crate) const OUT_OF_SCOPE: &str = "otto.outside";
 pub(crate) const PROTECTED: &str = "petra.protected";
