@@ -1,6 +1,8 @@
 # The lab's domain controllers listen below port 1024 and its daemons run as their own users.
 SUDO := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
 LAB  := $(SUDO) target/debug/writeback-lab
+# Some tests stop and kill the lab's processes: what is built as a user is then run as root.
+RUN  := $(if $(SUDO),--config "target.'cfg(all())'.runner=['sudo','-E']")
 
 .PHONY: up down demo test fmt lint unit e2e install build
 
@@ -18,7 +20,7 @@ down:
 	$(LAB) down
 
 demo: up
-	cargo run --package e2e --example demo
+	cargo run $(RUN) --package e2e --example demo
 
 fmt:
 	cargo fmt --all --check
@@ -34,6 +36,6 @@ unit:
 # The lab is stopped whether the tests pass or not.
 e2e: install build
 	$(LAB) up
-	cargo test --workspace --test e2e; result=$$?; $(LAB) down; exit $$result
+	cargo test $(RUN) --workspace --test e2e; result=$$?; $(LAB) down; exit $$result
 
 test: install fmt lint unit e2e

@@ -6,6 +6,9 @@ set -eu
 wanted="samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind
         rabbitmq-server postgresql ldap-utils python3-jwcrypto ca-certificates"
 
+# cargo links with the system's compiler
+command -v cc >/dev/null || wanted="$wanted gcc libc6-dev"
+
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | cut -c1-2)" = ii ]
 }

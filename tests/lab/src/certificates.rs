@@ -8,7 +8,7 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-use crate::secret::write_private;
+use crate::secret::{write_private, write_public};
 
 pub(crate) struct ServerCertificate {
     pub(crate) authority: PathBuf,
@@ -50,8 +50,8 @@ pub(crate) fn make(
         certificate: folder.join("server.pem"),
         key: folder.join("server.key"),
     };
-    write_private(&made.authority, ca_certificate.pem().as_bytes())?;
-    write_private(&made.certificate, server_certificate.pem().as_bytes())?;
+    write_public(&made.authority, ca_certificate.pem().as_bytes())?;
+    write_public(&made.certificate, server_certificate.pem().as_bytes())?;
     write_private(&made.key, server_key.serialize_pem().as_bytes())?;
     Ok(made)
 }

@@ -142,7 +142,7 @@ fn start_supervisor(place: &Place, infrastructure_only: bool) -> anyhow::Result<
         .current_dir("/")
         .spawn()
         .context("cannot start the supervisor")?;
-    secret::write_private(&place.supervisor_pid(), child.id().to_string().as_bytes())?;
+    secret::write_public(&place.supervisor_pid(), child.id().to_string().as_bytes())?;
     Ok(child)
 }
 

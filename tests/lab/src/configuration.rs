@@ -82,7 +82,7 @@ pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
         },
         "forests": forests,
     });
-    secret::write_private(
+    secret::write_public(
         &file(place),
         toml::to_string_pretty(&configuration)?.as_bytes(),
     )

@@ -1,4 +1,4 @@
-//! Passwords made for one life of the lab, each in a file only its readers can open.
+//! The lab's files: passwords made for one of its lives, which only their readers can open, and what anybody may read.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -9,6 +9,22 @@ use anyhow::Context;
 
 /// Writes a file that only its owner reads, whole or not at all.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    write(path, content, 0o600, None)
+}
+
+/// Writes a file that holds no secret, whole or not at all.
+pub(crate) fn write_public(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    write(path, content, 0o644, None)
+}
+
+/// Writes a file for whoever started the lab, through sudo or not, and for nobody else.
+pub(crate) fn write_for_the_caller(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let number = |name| std::env::var(name).ok()?.parse().ok();
+    let caller = number("SUDO_UID").zip(number("SUDO_GID"));
+    write(path, content, 0o600, caller)
+}
+
+fn write(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) -> anyhow::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
     }
@@ -19,9 +35,12 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o600)
+            .mode(mode)
             .open(&unfinished)?;
         file.write_all(content)?;
+        if let Some((user, group)) = owner {
+            std::os::unix::fs::fchown(&file, Some(user), Some(group))?;
+        }
         fs::rename(&unfinished, path)
     };
     write().with_context(|| format!("cannot write {}", path.display()))

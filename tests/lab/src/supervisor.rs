@@ -205,7 +205,7 @@ fn describe(place: &Place, tokens: &Tokens, processes: &[Process]) -> anyhow::Re
         forests,
         services,
     };
-    secret::write_private(
+    secret::write_for_the_caller(
         &place.description(),
         serde_json::to_string_pretty(&lab)?.as_bytes(),
     )
