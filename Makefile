@@ -2,7 +2,7 @@
 SUDO := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
 LAB  := $(SUDO) target/debug/writeback-lab
 # Some tests stop and kill the lab's processes: what is built as a user is then run as root.
-RUN  := $(if $(SUDO),--config "target.'cfg(all())'.runner=['sudo','-E']")
+RUN  := $(if $(SUDO),--config "target.'cfg(all())'.runner='sudo -E'")
 
 .PHONY: up down demo test fmt lint unit e2e install build
 
