@@ -8,8 +8,9 @@ use anyhow::{Context, ensure};
 use e2e::{Answer, DomainController, Event, SignIn, World, fresh_password};
 use operation::Reason;
 use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// The demo's own people; no test touches them.
+/// The people it happens to, by their place in the lab's list.
 const RESETS: usize = 40;
 const CHANGES: usize = 41;
 const FORCED: usize = 42;
@@ -91,12 +92,14 @@ impl Story<'_> {
             "  the ledger: operation {id}, {}",
             record.text("status")
         ))?;
+        let begun = OffsetDateTime::parse(record.text("acceptedAt"), &Rfc3339)?;
         let steps = record.body.get("steps").and_then(Value::as_array);
         for step in steps.into_iter().flatten() {
             let member = |name| step.get(name).and_then(Value::as_str).unwrap_or_default();
+            let since = OffsetDateTime::parse(member("at"), &Rfc3339)? - begun;
             say(format!(
-                "    {}  {:<16} {} {}",
-                member("at"),
+                "    {:>6.1} ms  {:<16} {} {}",
+                since.as_seconds_f64() * 1000.0,
                 member("service"),
                 member("step"),
                 member("detail")
