@@ -172,15 +172,25 @@ pub(crate) fn happened(
     match operation.kind {
         Kind::Unlock => !account.locked,
         Kind::Reset | Kind::Change => {
-            let not_before_admission = match account.pwd_last_set {
-                PwdLastSet::At(at) => {
-                    clock.compare(at, operation.admitted_at, rules.clock_skew)
-                        != Comparison::Earlier
-                }
-                PwdLastSet::MustChange => operation.must_change_at_next_sign_in,
-            };
-            not_before_admission && matches!(opens, Some(Opens::Yes | Opens::YesButMustChange))
+            is_set_since_admission_perhaps(operation, account, clock, rules)
+                && matches!(opens, Some(Opens::Yes | Opens::YesButMustChange))
         }
+    }
+}
+
+/// Whether the password may have been set by this operation, as far as its age can tell. Only then
+/// is it tried: a try with a wrong one counts towards the lockout.
+pub(crate) fn is_set_since_admission_perhaps(
+    operation: &Operation,
+    account: &Account,
+    clock: &ControllerClock,
+    rules: Rules,
+) -> bool {
+    match account.pwd_last_set {
+        PwdLastSet::At(at) => {
+            clock.compare(at, operation.admitted_at, rules.clock_skew) != Comparison::Earlier
+        }
+        PwdLastSet::MustChange => operation.must_change_at_next_sign_in,
     }
 }
 

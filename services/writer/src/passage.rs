@@ -14,7 +14,10 @@ use tracing::Instrument as _;
 
 use crate::{
     Domain,
-    decide::{Rules, happened, notes, permit, set_since_admission, superseded},
+    decide::{
+        Rules, happened, is_set_since_admission_perhaps, notes, permit, set_since_admission,
+        superseded,
+    },
     ledger::Ledger,
     work::Work,
 };
@@ -108,13 +111,9 @@ impl Passage {
                 tracing::info!(%status, "ended already");
                 return None;
             }
-            // a domain controller may still be executing a dead writer's modify: its own time-out
-            // has certainly passed when ours has
-            sleep_until(seen + self.write_time_out).await;
-            if let Some(account) = self.read_surely(domain, work, None).await
-                && self
-                    .did_happen(domain, work, contents.as_ref(), &account)
-                    .await
+            if let Some(account) = self
+                .look_for(domain, work, contents.as_ref(), None, |_| true)
+                .await
             {
                 work.step(
                     &self.service,
@@ -304,16 +303,15 @@ impl Passage {
             "in doubt",
             "the answer to the write was lost",
         );
-        sleep(self.write_time_out).await;
-        let Some(account) = self
-            .read_surely(domain, work, Some(&before.domain_controller))
-            .await
-        else {
-            return Refusal::new(Reason::UserNotFound, "the account has been deleted").into();
+        let is_touched = |account: &Account| {
+            !work.operation.kind.sets_password() || account.pwd_last_set != before.pwd_last_set
         };
-        let changed =
-            !work.operation.kind.sets_password() || account.pwd_last_set != before.pwd_last_set;
-        if changed && self.did_happen(domain, work, contents, &account).await {
+        let at = Some(before.domain_controller.as_str());
+        if self
+            .look_for(domain, work, contents, at, is_touched)
+            .await
+            .is_some()
+        {
             work.step(&self.service, "reconciled", "it had been written");
             let notes = notes(&work.operation, before);
             return End {
@@ -327,6 +325,30 @@ impl Passage {
             "the domain controller did not carry the write out",
         )
         .into()
+    }
+
+    /// Looks for a write that may have been sent: the account, if it has happened.
+    ///
+    /// A domain controller that stood still carries out on waking what it had received before, and
+    /// answers others meanwhile. So "not" is said only of an account read again, a write's whole
+    /// time-out after a domain controller has answered.
+    async fn look_for(
+        &self,
+        domain: &Domain,
+        work: &Work,
+        contents: Option<&Contents>,
+        at: Option<&str>,
+        is_touched: impl Fn(&Account) -> bool,
+    ) -> Option<Account> {
+        for wait in [self.write_time_out, Duration::ZERO] {
+            let account = self.read_surely(domain, work, at).await?;
+            let answered = Instant::now();
+            if is_touched(&account) && self.did_happen(domain, work, contents, &account).await {
+                return Some(account);
+            }
+            sleep_until(answered + wait).await;
+        }
+        None
     }
 
     /// Reads the account however long it takes; None if it is gone.
@@ -362,6 +384,9 @@ impl Passage {
         let Some(contents) = contents else {
             return happened(&work.operation, account, None, &clock, self.rules);
         };
+        if !is_set_since_admission_perhaps(&work.operation, account, &clock, self.rules) {
+            return false;
+        }
         loop {
             let opens = domain
                 .directory
