@@ -206,7 +206,7 @@ fn is_person(entry: &Entry) -> bool {
 }
 
 /// 100 ns since 1601 (MS-DTYP 2.3.3). What cannot be read counts as never set.
-fn pwd_last_set(text: Option<&str>) -> PwdLastSet {
+pub(crate) fn pwd_last_set(text: Option<&str>) -> PwdLastSet {
     const SECONDS_FROM_1601_TO_1970: i128 = 11_644_473_600;
     text.and_then(|text| text.parse::<i64>().ok())
         .filter(|ticks| *ticks > 0)

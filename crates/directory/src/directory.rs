@@ -14,8 +14,10 @@ use crate::{
     account::{ACCOUNT_ATTRIBUTES, FOUND_ATTRIBUTES, account, allowed_attributes, found},
     clock::ControllerClock,
     connection::{Answer, CallError, Connection, tls},
+    domain_of,
     explain::{bind_code, explain, name_missing_right},
     filter,
+    policy::{POLICY_ATTRIBUTES, Policy, SUBJECT_ATTRIBUTES, Subject},
     pool::{Credentials, Lease, Pool},
     reading::Entry,
 };
@@ -265,6 +267,10 @@ impl Directory {
                     let allowed = allowed_on(&lease.connection, guid).await;
                     name_missing_right(change, allowed.as_ref(), &mut explained);
                 }
+                if explained.reason == Reason::PasswordPolicy {
+                    let now = pool.clock().earliest(ended);
+                    name_broken_rules(&lease.connection, guid, change, now, &mut explained).await;
+                }
                 if explained.transient {
                     pool.failed();
                 } else {
@@ -458,18 +464,58 @@ async fn allowed_on(
     connection: &Connection,
     guid: ObjectGuid,
 ) -> Option<std::collections::BTreeSet<String>> {
+    let entry = read_one(connection, &by_guid(guid), &["allowedAttributesEffective"]).await?;
+    Some(allowed_attributes(&entry))
+}
+
+/// Says which rules the password broke, as far as the service account may read the policy.
+async fn name_broken_rules(
+    connection: &Connection,
+    guid: ObjectGuid,
+    change: &PasswordWrite,
+    now: OffsetDateTime,
+    explained: &mut Explained,
+) {
+    let Some(password) = change.new_password() else {
+        return;
+    };
+    let Some(account) = read_one(connection, &by_guid(guid), SUBJECT_ATTRIBUTES).await else {
+        return;
+    };
+    let subject = Subject::read(&account);
+    let holder = match &subject.settings_object {
+        Some(settings_object) => settings_object.clone(),
+        None => match domain_of(&account.dn) {
+            Some(domain) => filter::base(&domain),
+            None => return,
+        },
+    };
+    let Some(policy) = read_one(connection, &holder, POLICY_ATTRIBUTES)
+        .await
+        .and_then(|entry| Policy::read(&entry))
+    else {
+        return;
+    };
+    explained.violations = policy.violations(
+        password.expose_secret(),
+        &subject,
+        now,
+        change.obeys_history(),
+        std::mem::take(&mut explained.violations),
+    );
+}
+
+async fn read_one(
+    connection: &Connection,
+    name: &str,
+    attributes: &'static [&'static str],
+) -> Option<Entry> {
     let filter = "(objectClass=*)".to_owned();
     let (entries, _) = connection
-        .search(
-            &by_guid(guid),
-            Scope::Base,
-            filter,
-            &["allowedAttributesEffective"],
-            1,
-        )
+        .search(name, Scope::Base, filter, attributes, 1)
         .await
         .ok()?;
-    entries.first().map(allowed_attributes)
+    entries.into_iter().next()
 }
 
 fn opened(answer: &Answer) -> Opens {

@@ -97,6 +97,20 @@ impl PasswordWrite {
         modifications
     }
 
+    /// The password that the domain's policy is asked for.
+    pub(crate) fn new_password(&self) -> Option<&SecretString> {
+        match self {
+            Self::Reset { new, .. } | Self::Change { new, .. } => Some(new),
+            Self::Unlock => None,
+        }
+    }
+
+    /// Whether the domain controller looks at history and minimum age: not on a reset without policy
+    /// hints.
+    pub(crate) fn obeys_history(&self) -> bool {
+        matches!(self, Self::Change { .. })
+    }
+
     /// The attributes besides the password that this writes, all to 0: `lockoutTime` 0 unlocks
     /// (MS-SAMR 3.1.1.8.3), `pwdLastSet` 0 demands a change at the next sign-in.
     pub(crate) fn written_attributes(&self) -> impl Iterator<Item = &'static str> + use<> {

@@ -1,9 +1,11 @@
 //! What the directory's rules forbid: the true reason, and nothing written.
 
+use anyhow::ensure;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use e2e::{Event, SignIn, World, fresh_password};
+use e2e::{Answer, Event, SignIn, World, fresh_password};
 use operation::Reason;
+use serde_json::Value;
 
 use crate::people;
 
@@ -25,18 +27,64 @@ async fn a_wrong_current_password_is_told() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_too_short_password_breaks_the_policy() -> anyhow::Result<()> {
+async fn a_password_that_breaks_the_policy_is_told_which_rule() -> anyhow::Result<()> {
     let world = World::enter().await?;
     for forest in &world.forests {
-        let person = forest.person(people::TOO_SHORT)?;
+        let person = forest.person(people::AGAINST_POLICY)?;
         let old = forest.start_with_fresh_password(person).await?;
-        let short = "Ab1!";
-        let answer = world.door.send(&Event::reset(person, short)).await?;
+        for (event, refused, rules, told) in [
+            (
+                Event::reset(person, "Ab1!"),
+                "Ab1!",
+                &["length"][..],
+                "8 characters",
+            ),
+            (
+                Event::reset(person, "onlylowercase"),
+                "onlylowercase",
+                &["complexity"],
+                "three of",
+            ),
+            (
+                Event::change(person, &old, "ab1"),
+                "ab1",
+                &["length", "complexity"],
+                "8 characters",
+            ),
+        ] {
+            let answer = world.door.send(&event).await?;
+            answer.expect_refused(422, Reason::PasswordPolicy)?;
+            assert_eq!(answer.text("eventId"), "33008");
+            assert_eq!(answer.text("actor"), "person");
+            expect_violations(&answer, rules, told);
+            forest.prove(person, refused, &old).await?;
+        }
+        // the lab's forests remember 24
+        let answer = world.door.send(&Event::change(person, &old, &old)).await?;
         answer.expect_refused(422, Reason::PasswordPolicy)?;
-        assert_eq!(answer.text("eventId"), "33008");
-        forest.prove(person, short, &old).await?;
+        expect_violations(&answer, &["history"], "used before");
+        ensure!(
+            forest.opens(person, &old).await?,
+            "the password was changed"
+        );
     }
     Ok(())
+}
+
+fn expect_violations(answer: &Answer, rules: &[&str], told: &str) {
+    let violations = answer.body.get("violations").and_then(Value::as_array);
+    let member = |name: &'static str| {
+        violations
+            .into_iter()
+            .flatten()
+            .filter_map(move |violation| violation.get(name).and_then(Value::as_str))
+    };
+    assert!(member("rule").eq(rules.iter().copied()), "{}", answer.body);
+    assert!(
+        member("message").any(|message| message.contains(told)),
+        "{}",
+        answer.body
+    );
 }
 
 #[tokio::test]
