@@ -6,12 +6,12 @@
 mod admin;
 pub mod config;
 mod lifecycle;
+mod log;
+mod process;
 mod readiness;
 pub mod rpc;
 mod telemetry;
 pub mod tls;
-pub mod trace;
 
 pub use lifecycle::{Chassis, run};
 pub use readiness::{Gate, Readiness};
-pub use telemetry::meter;

@@ -263,6 +263,7 @@ where
 {
     let shutdown = CancellationToken::new();
     let readiness = Readiness::default();
+    readiness.observe();
     let grace = Duration::from_secs(config.service.shutdown_grace_seconds);
     let address = config.service.admin_listen;
 

@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use opentelemetry::KeyValue;
+
 /// The gates that must all be open before `/readyz` answers 200. A service asks for its gates
 /// before it starts anything; while there is none, it is still starting and not ready.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +44,21 @@ impl Readiness {
             *gates.entry(gate.what.to_string()).or_insert(true) &= gate.is_set();
         }
         gates
+    }
+
+    /// Tells every gate as a metric, for as long as the process lives.
+    pub(crate) fn observe(&self) {
+        let readiness = self.clone();
+        // the meter keeps it alive
+        let _gauge = telemetry::metric::meter()
+            .u64_observable_gauge("writeback.readiness")
+            .with_description("Whether what the service cannot work without is there: 1 or 0")
+            .with_callback(move |observer| {
+                for (gate, ready) in readiness.gates() {
+                    observer.observe(ready.into(), &[KeyValue::new("gate", gate)]);
+                }
+            })
+            .build();
     }
 
     pub fn is_ready(&self) -> bool {

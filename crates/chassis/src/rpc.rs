@@ -2,21 +2,15 @@
 
 use std::time::Duration;
 
-use opentelemetry::{
-    Context, global,
-    propagation::{Extractor, Injector},
-};
 use tonic::{
-    Code, Request, Status,
-    metadata::{KeyRef, MetadataKey, MetadataMap, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
+    Code, Status,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 
-use crate::{
-    config::{self, ConfigError},
-    trace,
-};
+pub use self::observed::{LedgerChannel, ObserveCalls};
+use crate::config::{self, ConfigError};
+
+mod observed;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Until the first answer; a stream may then last as long as it likes.
@@ -26,22 +20,6 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// tonic's balancer takes no more (its queue of changes) and would panic beyond.
 const MOST_REPLICAS: usize = 1024;
-
-/// The channel with the current span's context sent along on every call.
-pub type LedgerChannel = InterceptedService<Channel, SendTraceContext>;
-
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SendTraceContext;
-
-impl Interceptor for SendTraceContext {
-    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        Ok(inject(request))
-    }
-}
-
-pub fn traced(channel: Channel) -> LedgerChannel {
-    InterceptedService::new(channel, SendTraceContext)
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerChannelError {
@@ -57,7 +35,8 @@ pub enum LedgerChannelError {
 
 /// A channel over all of audit's replicas; it connects when first used, inside a Tokio runtime. A
 /// call that was given to a replica that cannot be reached fails with `Unavailable`; see [`failover`].
-pub fn ledger_channel(config: &config::Ledger) -> Result<Channel, LedgerChannelError> {
+/// Each call is a span, and takes the current span's context along.
+pub fn ledger_channel(config: &config::Ledger) -> Result<LedgerChannel, LedgerChannelError> {
     if config.urls.is_empty() || config.urls.len() > MOST_REPLICAS {
         return Err(LedgerChannelError::Addresses);
     }
@@ -72,7 +51,9 @@ pub fn ledger_channel(config: &config::Ledger) -> Result<Channel, LedgerChannelE
         .iter()
         .map(|url| endpoint(url, certificate.as_ref()))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Channel::balance_list(endpoints.into_iter()))
+    Ok(LedgerChannel::new(Channel::balance_list(
+        endpoints.into_iter(),
+    )))
 }
 
 fn endpoint(url: &str, ca: Option<&Certificate>) -> Result<Endpoint, LedgerChannelError> {
@@ -120,50 +101,4 @@ where
         }
     }
     call().await
-}
-
-/// Puts the current span's context into the request's metadata.
-pub fn inject<T>(mut request: Request<T>) -> Request<T> {
-    let context = trace::current_context();
-    global::get_text_map_propagator(|propagator| {
-        propagator.inject_context(&context, &mut Metadata(request.metadata_mut()));
-    });
-    request
-}
-
-/// Takes the caller's context from the metadata; an empty one if there is none.
-pub fn extract(metadata: &MetadataMap) -> Context {
-    global::get_text_map_propagator(|propagator| {
-        propagator.extract_with_context(&Context::new(), &ReceivedMetadata(metadata))
-    })
-}
-
-struct Metadata<'a>(&'a mut MetadataMap);
-
-impl Injector for Metadata<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        if let (Ok(key), Ok(value)) = (
-            MetadataKey::from_bytes(key.as_bytes()),
-            MetadataValue::try_from(value),
-        ) {
-            self.0.insert(key, value);
-        }
-    }
-}
-
-struct ReceivedMetadata<'a>(&'a MetadataMap);
-
-impl Extractor for ReceivedMetadata<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
-    }
-    fn keys(&self) -> Vec<&str> {
-        self.0
-            .keys()
-            .map(|key| match key {
-                KeyRef::Ascii(key) => key.as_str(),
-                KeyRef::Binary(key) => key.as_str(),
-            })
-            .collect()
-    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::forest::{FORESTS, ForestPlan};
-use crate::place::{AMQP_PORT, AUDIT_PORTS, POSTGRES_PORT, Place};
+use crate::place::{AMQP_PORT, AUDIT_PORTS, POSTGRES_PORT, Place, TRACES_PORT};
 use crate::{broker, database, seals, secret, tokens};
 
 pub(crate) fn file(place: &Place) -> PathBuf {
@@ -54,7 +54,11 @@ pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
     let first_forest = FORESTS.first().map_or("", |plan| plan.id);
     let configuration = json!({
         "service": { "shutdown_grace_seconds": 10 },
-        "telemetry": { "log_format": "json", "log_filter": "info" },
+        "telemetry": {
+            "log_format": "json",
+            "log_filter": "info",
+            "otlp_endpoint": format!("http://127.0.0.1:{TRACES_PORT}"),
+        },
         "broker": {
             "url": format!("amqp://127.0.0.1:{AMQP_PORT}/{}", broker::VIRTUAL_HOST),
             "username": "intake",

@@ -13,6 +13,8 @@ pub(crate) const POSTGRES_PORT: u16 = 5480;
 pub(crate) const AUDIT_PORTS: [u16; 2] = [9501, 9502];
 pub(crate) const INTAKE_PORTS: [u16; 2] = [8081, 8082];
 pub(crate) const FIRST_ADMIN_PORT: u16 = 9101;
+/// Where the services send their traces; whoever wants to see them listens there.
+pub const TRACES_PORT: u16 = 4347;
 
 #[derive(Debug, Clone)]
 pub struct Place {

@@ -110,8 +110,11 @@ pub struct Telemetry {
     pub log_format: LogFormat,
     /// A `tracing` filter such as `info,lapin=warn`.
     pub log_filter: String,
-    /// OTLP over gRPC; without it nothing is traced.
+    /// OTLP over gRPC; without it no trace is recorded.
     pub otlp_endpoint: Option<String>,
+    /// How many of the traces that begin here are recorded, from 0 to 1. One that a caller began is
+    /// recorded if the caller records it.
+    pub trace_sample_ratio: f64,
 }
 
 impl Default for Telemetry {
@@ -120,6 +123,7 @@ impl Default for Telemetry {
             log_format: LogFormat::Auto,
             log_filter: "info".to_owned(),
             otlp_endpoint: None,
+            trace_sample_ratio: 1.0,
         }
     }
 }

@@ -1,36 +1,43 @@
-//! The W3C trace context (`traceparent`) across HTTP, and into this process's spans.
+//! The W3C trace context (`traceparent`) in headers, and into this process's spans.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
-    Context, global,
+    Context, TraceFlags, global,
     propagation::{Extractor, Injector},
-    trace::TraceContextExt as _,
+    trace::{SpanContext, SpanId, TraceContextExt as _, TraceId, TraceState},
 };
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// The current span's context, to be sent along.
-pub fn current_context() -> Context {
+pub fn current() -> Context {
     Span::current().context()
 }
 
-/// Makes the span a child of the sender's, and notes the trace's id in its `trace_id` field if the
-/// span declares one. Without an exporter nothing is traced and the field stays empty.
+/// Makes the span a child of the sender's. To be called before anything happens in the span.
 pub fn continue_from(span: &Span, parent: Context) {
-    // fails only where no exporter is set or the span is filtered out: nothing to connect then
-    if span.set_parent(parent).is_err() {
+    if !parent.span().span_context().is_valid() {
         return;
     }
-    let context = span.context();
-    let context = context.span().span_context().clone();
-    if context.is_valid() {
-        span.record("trace_id", tracing::field::display(context.trace_id()));
-    }
+    // fails only where nothing is traced or the span is filtered out: nothing to connect then
+    let _ = span.set_parent(parent);
+}
+
+/// A context whose descendants nobody records, here and wherever it is sent.
+pub(crate) fn unrecorded() -> Context {
+    let nobody = SpanContext::new(
+        TraceId::from(u128::MAX),
+        SpanId::from(u64::MAX),
+        TraceFlags::NOT_SAMPLED,
+        true,
+        TraceState::NONE,
+    );
+    Context::new().with_remote_span_context(nobody)
 }
 
 /// Puts the current span's context into the headers.
 pub fn inject_http(headers: &mut HeaderMap) {
-    let context = current_context();
+    let context = current();
     global::get_text_map_propagator(|propagator| {
         propagator.inject_context(&context, &mut Headers(headers));
     });
@@ -69,43 +76,49 @@ impl Extractor for ReceivedHeaders<'_> {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::trace::TracerProvider as _;
     use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
-    use tonic::{Request, metadata::MetadataMap};
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
-    use crate::rpc;
+    use crate::span;
 
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn traced<T>(act: impl FnOnce() -> T) -> T {
+        global::set_text_map_propagator(TraceContextPropagator::new());
+        let tracers = SdkTracerProvider::builder().build();
+        let layer = tracing_opentelemetry::layer().with_tracer(tracers.tracer("test"));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), act)
+    }
+
+    fn sent() -> String {
+        let mut sent = HeaderMap::new();
+        inject_http(&mut sent);
+        sent["traceparent"].to_str().unwrap().to_owned()
+    }
 
     /// W3C Trace Context: the trace's id goes through, the parent's id becomes this span's.
     #[test]
     fn a_trace_goes_through_this_process() {
-        use opentelemetry::trace::TracerProvider as _;
-        global::set_text_map_propagator(TraceContextPropagator::new());
-        let tracers = SdkTracerProvider::builder().build();
-        let layer = tracing_opentelemetry::layer().with_tracer(tracers.tracer("test"));
-        let subscriber = tracing_subscriber::registry().with(layer);
-        tracing::subscriber::with_default(subscriber, || {
+        traced(|| {
             let mut received = HeaderMap::new();
             received.insert("traceparent", HeaderValue::from_static(PARENT));
-            let span = tracing::info_span!("work", trace_id = tracing::field::Empty);
-            continue_from(&span, extract_http(&received));
-            span.in_scope(|| {
-                let mut sent = HeaderMap::new();
-                inject_http(&mut sent);
-                let parent = sent["traceparent"].to_str().unwrap();
-                assert!(parent.starts_with(&PARENT[..36]), "{parent}");
-                assert_ne!(parent, PARENT);
-                let request = rpc::inject(Request::new(()));
-                let context = rpc::extract(request.metadata());
-                assert_eq!(
-                    context.span().span_context().trace_id().to_string(),
-                    PARENT[3..35]
-                );
-            });
+            let span = span::http_server("GET", None, &received);
+            let parent = span.in_scope(sent);
+            assert!(parent.starts_with(&PARENT[..36]), "{parent}");
+            assert!(parent.ends_with("-01"), "{parent}");
+            assert_ne!(parent, PARENT);
         });
-        let nothing = rpc::extract(&MetadataMap::new());
-        assert!(!nothing.span().span_context().is_valid());
+    }
+
+    #[test]
+    fn nobody_records_what_comes_of_a_probe() {
+        traced(|| {
+            let parent = span::unrecorded().in_scope(|| {
+                span::rpc_client("/writeback.v1.Ledger/GetOperation").in_scope(sent)
+            });
+            assert!(parent.ends_with("-00"), "{parent}");
+        });
     }
 }

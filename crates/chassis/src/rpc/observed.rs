@@ -1,0 +1,151 @@
+//! What gRPC tells of itself: a span for each call on both sides, in one trace, and how long it took.
+
+use std::{
+    pin::Pin,
+    sync::OnceLock,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use http::{HeaderMap, Request, Response};
+use opentelemetry::{KeyValue, metrics::Histogram};
+use telemetry::{context, metric, span};
+use tonic::{Code, body::Body, transport::Channel};
+use tower::{Layer, Service};
+use tracing::Instrument as _;
+
+type Answering<R, E> = Pin<Box<dyn Future<Output = Result<R, E>> + Send>>;
+
+/// A status that is told before the body; a stream may still end with another.
+fn status(headers: &HeaderMap) -> i32 {
+    headers
+        .get("grpc-status")
+        .and_then(|status| status.to_str().ok()?.parse().ok())
+        .unwrap_or(0)
+}
+
+/// The channel to audit's replicas. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LedgerChannel(Channel);
+
+impl LedgerChannel {
+    pub(super) const fn new(channel: Channel) -> Self {
+        Self(channel)
+    }
+}
+
+impl Service<Request<Body>> for LedgerChannel {
+    type Response = Response<Body>;
+    type Error = tonic::transport::Error;
+    type Future = Answering<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let span = span::rpc_client(request.uri().path());
+        let answering = span.in_scope(|| {
+            context::inject_http(request.headers_mut());
+            self.0.call(request)
+        });
+        let observed = span.clone();
+        let call = async move {
+            let answer = answering.await;
+            let code = match &answer {
+                Ok(response) => status(response.headers()),
+                Err(_) => Code::Unavailable.into(),
+            };
+            span::rpc_answered_client(&observed, code);
+            answer
+        };
+        Box::pin(call.instrument(span))
+    }
+}
+
+/// Put around a server, it makes each call a span in the caller's trace, and measures it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ObserveCalls;
+
+#[derive(Debug, Clone)]
+pub struct ObservedCalls<S>(S);
+
+impl<S> Layer<S> for ObserveCalls {
+    type Service = ObservedCalls<S>;
+    fn layer(&self, inner: S) -> Self::Service {
+        ObservedCalls(inner)
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for ObservedCalls<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Future: Send + 'static,
+    S::Response: Send,
+    S::Error: Send,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Answering<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let began = Instant::now();
+        let path = request.uri().path().to_owned();
+        let span = span::rpc_server(&path, request.headers());
+        let answering = span.in_scope(|| self.0.call(request));
+        let observed = span.clone();
+        let call = async move {
+            let answer = answering.await;
+            let code = match &answer {
+                Ok(response) => status(response.headers()),
+                Err(_) => Code::Internal.into(),
+            };
+            span::rpc_answered_server(&observed, code);
+            measure(&path, code, began);
+            answer
+        };
+        Box::pin(call.instrument(span))
+    }
+}
+
+fn measure(path: &str, code: i32, began: Instant) {
+    static DURATIONS: OnceLock<Histogram<f64>> = OnceLock::new();
+    // a procedure that is not implemented here is of the caller's making
+    let (service, method) = if code == i32::from(Code::Unimplemented) {
+        (span::OTHER, span::OTHER)
+    } else {
+        span::procedure(path)
+    };
+    DURATIONS
+        .get_or_init(|| {
+            metric::seconds(
+                "rpc.server.call.duration",
+                "How long gRPC calls took, a stream until its first answer",
+            )
+        })
+        .record(
+            began.elapsed().as_secs_f64(),
+            &[
+                KeyValue::new("rpc.service", service.to_owned()),
+                KeyValue::new("rpc.method", method.to_owned()),
+                KeyValue::new("rpc.grpc.status_code", i64::from(code)),
+            ],
+        );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_before_the_body_is_read() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(status(&headers), 0);
+        headers.insert("grpc-status", http::HeaderValue::from_static("14"));
+        assert_eq!(status(&headers), 14);
+    }
+}
