@@ -1,6 +1,9 @@
 //! Consuming: every delivery is acknowledged by hand, and the stream outlives the connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::StreamExt;
 use lapin::{
@@ -8,14 +11,15 @@ use lapin::{
     options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
     types::{AMQPValue, FieldTable},
 };
+use telemetry::span;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Span, info, warn};
 
 use crate::{
     BrokerConfig, BusError, Queue,
     connection::{connect, reconnect_after},
-    trace,
+    observe,
 };
 
 const START_ATTEMPTS: u32 = 10;
@@ -78,7 +82,7 @@ impl Deliveries {
                 received = consumer.next() => received,
             };
             if let Some(Ok(delivery)) = received {
-                return Some(Delivery::new(delivery, Arc::clone(connection)));
+                return Some(Delivery::new(delivery, &self.queue, Arc::clone(connection)));
             }
             warn!(queue = self.name, "consumer ended");
             self.source = None;
@@ -131,6 +135,9 @@ pub struct Delivery {
     /// Set on a message that came through the dead-letter exchange.
     pub dead_letter: Option<DeadLetter>,
     headers: FieldTable,
+    destination: String,
+    routing_key: String,
+    delivered: Instant,
     acker: lapin::Acker,
     /// Keeps the connection open until the last delivery is settled.
     _connection: Arc<Connection>,
@@ -147,7 +154,11 @@ pub struct DeadLetter {
 }
 
 impl Delivery {
-    fn new(delivery: lapin::message::Delivery, connection: Arc<Connection>) -> Self {
+    fn new(
+        delivery: lapin::message::Delivery,
+        queue: &Queue,
+        connection: Arc<Connection>,
+    ) -> Self {
         let headers = delivery.properties.headers().clone().unwrap_or_default();
         let attempts = count(headers.inner().get("x-delivery-count"));
         Self {
@@ -161,6 +172,9 @@ impl Delivery {
             attempts,
             dead_letter: dead_letter(&headers, attempts),
             headers,
+            destination: queue.telemetry_name(),
+            routing_key: delivery.routing_key.to_string(),
+            delivered: Instant::now(),
             acker: delivery.acker,
             _connection: connection,
         }
@@ -171,6 +185,7 @@ impl Delivery {
     /// # Errors
     /// [`BusError::Stale`] when the connection it came by is gone: it will be delivered again.
     pub async fn ack(self) -> Result<(), BusError> {
+        observe::processed(&self.destination, "ack", self.delivered);
         settled(timeout(SETTLE_TIME_OUT, self.acker.ack(BasicAckOptions::default())).await)
     }
 
@@ -183,12 +198,18 @@ impl Delivery {
             requeue: true,
             ..BasicNackOptions::default()
         };
+        observe::processed(&self.destination, "requeue", self.delivered);
         settled(timeout(SETTLE_TIME_OUT, self.acker.nack(options)).await)
     }
 
-    /// The trace the message belongs to.
-    pub fn parent_context(&self) -> opentelemetry::Context {
-        trace::context(&self.headers)
+    /// The span to process the message in, a child of its publisher's.
+    pub fn span(&self) -> Span {
+        span::process(
+            &self.destination,
+            &self.routing_key,
+            self.body.len(),
+            observe::context(&self.headers),
+        )
     }
 }
 

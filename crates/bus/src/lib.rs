@@ -7,9 +7,9 @@
 mod config;
 mod connection;
 mod consume;
+mod observe;
 mod publish;
 mod topology;
-mod trace;
 
 pub use config::BrokerConfig;
 pub use connection::{Bus, BusError};

@@ -3,16 +3,18 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use lapin::{BasicProperties, Confirmation, options::BasicPublishOptions};
+use telemetry::span;
 use tokio::{sync::watch, time::timeout};
+use tracing::Instrument as _;
 
 use crate::{
     connection::Link,
+    observe,
     topology::{Destination, declare_exchange},
-    trace,
 };
 
 const CONFIRM_TIME_OUT: Duration = Duration::from_secs(5);
@@ -47,6 +49,16 @@ impl PublishError {
     pub const fn certainly_not_published(&self) -> bool {
         !matches!(self, Self::Unknown(_))
     }
+
+    /// For telemetry: one of a small set.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unroutable(_) => "unroutable",
+            Self::Refused => "refused",
+            Self::NotConnected => "not-connected",
+            Self::Unknown(_) => "unknown",
+        }
+    }
 }
 
 /// Publishes on the bus' shared link. Cheap to clone.
@@ -70,6 +82,23 @@ impl Publisher {
     /// # Errors
     /// See [`PublishError::certainly_not_published`].
     pub async fn publish(&self, to: Destination, message: Message) -> Result<(), PublishError> {
+        let (began, destination) = (Instant::now(), to.telemetry_name());
+        let span = span::publish(
+            &destination,
+            to.routing_key(),
+            &message.id,
+            message.body.len(),
+        );
+        let published = self.publish_once(to, message).instrument(span.clone()).await;
+        let error = published.as_ref().err().map(PublishError::kind);
+        if let Some(kind) = error {
+            span::failed(&span, kind);
+        }
+        observe::published(&destination, error.unwrap_or_default(), began);
+        published
+    }
+
+    async fn publish_once(&self, to: Destination, message: Message) -> Result<(), PublishError> {
         let link = self
             .link
             .borrow()
@@ -81,7 +110,7 @@ impl Publisher {
             .with_correlation_id(message.id.as_str().into())
             .with_content_type("application/x-protobuf".into())
             .with_delivery_mode(if to.is_persistent() { 2 } else { 1 })
-            .with_headers(trace::headers());
+            .with_headers(observe::headers());
         if let Some(queue) = &message.reply_to {
             properties = properties.with_reply_to(queue.as_str().into());
         }

@@ -45,6 +45,15 @@ impl Destination {
         }
     }
 
+    /// What telemetry calls it: exchange and routing key, one where both are the same, and of the
+    /// replies' queues only the exchange, for there is one per process.
+    pub(crate) fn telemetry_name(&self) -> String {
+        match self {
+            Self::Forest(forest) => format!("{FORESTS}:{forest}"),
+            Self::Requests | Self::Outcome | Self::Reply(_) => self.exchange().to_owned(),
+        }
+    }
+
     /// Replies are worth nothing to a caller that has gone; all else must survive the broker.
     pub(crate) const fn is_persistent(&self) -> bool {
         !matches!(self, Self::Reply(_))
@@ -74,6 +83,14 @@ impl Queue {
         }
     }
 
+    /// As [`Destination::telemetry_name`].
+    pub(crate) fn telemetry_name(&self) -> String {
+        match self {
+            Self::Forest(forest) => format!("{FORESTS}:{forest}"),
+            other => other.exchange().to_owned(),
+        }
+    }
+
     fn exchange(&self) -> &'static str {
         match self {
             Self::Requests => REQUESTS,
@@ -84,7 +101,7 @@ impl Queue {
         }
     }
 
-    fn routing_key(&self) -> String {
+    pub(crate) fn routing_key(&self) -> String {
         match self {
             Self::Forest(forest) => forest.to_string(),
             other => other.name(),

@@ -5,7 +5,9 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchEntry, SearchOptions};
+use ldap3::{
+    Ldap, LdapConnAsync, LdapConnSettings, LdapError, Mod, Scope, SearchEntry, SearchOptions,
+};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
@@ -19,8 +21,10 @@ use crate::{
     ConfigurationError, Endpoint, RootDse,
     error::ConnectError,
     explain::bind_code,
+    observe::{self, Answered, Counted},
     reading::Entry,
     root_dse::{ROOT_DSE_ATTRIBUTES, root_dse},
+    write::Octets,
 };
 
 /// TLS that trusts the forest's own authority alone, 1.2 or newer.
@@ -92,9 +96,23 @@ impl From<ldap3::LdapResult> for Answer {
     }
 }
 
+impl Answered for Answer {
+    fn code(&self) -> u32 {
+        self.result
+    }
+}
+
+impl Answered for (Vec<Entry>, Answer) {
+    fn code(&self) -> u32 {
+        self.1.result
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Connection {
     ldap: Ldap,
+    endpoint: Endpoint,
+    _counted: Counted,
     /// Aborted, and the socket with it, when the connection is dropped.
     _driver: JoinSet<()>,
     time_out: Duration,
@@ -103,6 +121,14 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects without binding, within the time-out.
     pub(crate) async fn open(
+        endpoint: &Endpoint,
+        tls: Arc<ClientConfig>,
+        time_out: Duration,
+    ) -> Result<Self, ConnectError> {
+        observe::exchange("connect", endpoint, Self::connect(endpoint, tls, time_out)).await
+    }
+
+    async fn connect(
         endpoint: &Endpoint,
         tls: Arc<ClientConfig>,
         time_out: Duration,
@@ -122,6 +148,8 @@ impl Connection {
         });
         Ok(Self {
             ldap,
+            endpoint: endpoint.clone(),
+            _counted: Counted::open(endpoint),
             _driver: tasks,
             time_out,
         })
@@ -133,13 +161,24 @@ impl Connection {
         password: &SecretString,
     ) -> Result<Answer, CallError> {
         let (name, password) = (name.to_owned(), password.clone());
-        self.call(|mut ldap| async move {
-            Ok(ldap
-                .simple_bind(&name, password.expose_secret())
-                .await?
-                .into())
-        })
-        .await
+        let bind = self.call(|mut ldap| async move {
+            Ok(Answer::from(
+                ldap.simple_bind(&name, password.expose_secret()).await?,
+            ))
+        });
+        observe::exchange("bind", &self.endpoint, bind).await
+    }
+
+    /// Changes one entry.
+    pub(crate) async fn modify(
+        &self,
+        target: String,
+        modifications: Vec<Mod<Octets>>,
+    ) -> Result<Answer, CallError> {
+        let modify = self.call(|mut ldap| async move {
+            Ok(Answer::from(ldap.modify(&target, modifications).await?))
+        });
+        observe::exchange("modify", &self.endpoint, modify).await
     }
 
     /// Binds as the service account.
@@ -184,6 +223,18 @@ impl Connection {
         attributes: &'static [&'static str],
         limit: i32,
     ) -> Result<(Vec<Entry>, Answer), CallError> {
+        let found = self.find(base, scope, filter, attributes, limit);
+        observe::exchange("search", &self.endpoint, found).await
+    }
+
+    async fn find(
+        &self,
+        base: &str,
+        scope: Scope,
+        filter: String,
+        attributes: &'static [&'static str],
+        limit: i32,
+    ) -> Result<(Vec<Entry>, Answer), CallError> {
         let base = base.to_owned();
         self.call(move |mut ldap| async move {
             let ldap3::SearchResult(entries, result) = ldap
@@ -204,15 +255,14 @@ impl Connection {
     /// like a good one until it is used.
     pub(crate) async fn root_dse(&self, endpoint: &Endpoint) -> Result<RootDse, CallError> {
         let sent = OffsetDateTime::now_utc();
-        let (entries, answer) = self
-            .search(
-                "",
-                Scope::Base,
-                "(objectClass=*)".to_owned(),
-                ROOT_DSE_ATTRIBUTES,
-                1,
-            )
-            .await?;
+        let asked = self.find(
+            "",
+            Scope::Base,
+            "(objectClass=*)".to_owned(),
+            ROOT_DSE_ATTRIBUTES,
+            1,
+        );
+        let (entries, answer) = observe::exchange("root-dse", &self.endpoint, asked).await?;
         let received = OffsetDateTime::now_utc();
         entries
             .first()

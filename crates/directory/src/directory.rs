@@ -238,15 +238,11 @@ impl Directory {
                 transient: false,
             }));
         }
-        let (target, modifications) = (by_guid(guid), change.modifications());
         let began = OffsetDateTime::now_utc();
-        let sent =
-            lease
-                .connection
-                .call(|mut ldap| async move {
-                    Ok(Answer::from(ldap.modify(&target, modifications).await?))
-                })
-                .await;
+        let sent = lease
+            .connection
+            .modify(by_guid(guid), change.modifications())
+            .await;
         let ended = OffsetDateTime::now_utc();
         match sent {
             Ok(answer) if answer.result == 0 => {

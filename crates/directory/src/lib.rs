@@ -16,6 +16,7 @@ mod endpoint;
 mod error;
 mod explain;
 mod filter;
+mod observe;
 mod policy;
 mod pool;
 mod reading;

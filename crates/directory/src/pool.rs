@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     DirectoryError, Endpoint, RootDse, clock::ControllerClock, connection::Connection,
-    error::ConnectError,
+    error::ConnectError, observe::Counted,
 };
 
 /// How long an endpoint that failed is asked last.
@@ -53,6 +53,7 @@ pub(crate) struct Lease {
     pub(crate) connection: Connection,
     /// It was used before, and may have died since.
     pub(crate) reused: bool,
+    _counted: Counted,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -85,6 +86,7 @@ impl Pool {
             return Ok(Lease {
                 connection,
                 reused: true,
+                _counted: Counted::used(&self.endpoint),
                 _permit: permit,
             });
         }
@@ -97,6 +99,7 @@ impl Pool {
                 Ok(Lease {
                     connection,
                     reused: false,
+                    _counted: Counted::used(&self.endpoint),
                     _permit: permit,
                 })
             }

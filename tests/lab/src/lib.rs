@@ -21,5 +21,5 @@ mod tokens;
 
 pub use command::{down, up};
 pub use description::{Audit, Ctl, Forest, Intake, Lab, RabbitMq, Service};
-pub use place::Place;
+pub use place::{Place, TRACES_PORT};
 pub use supervisor::supervise;
