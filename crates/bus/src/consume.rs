@@ -154,11 +154,7 @@ pub struct DeadLetter {
 }
 
 impl Delivery {
-    fn new(
-        delivery: lapin::message::Delivery,
-        queue: &Queue,
-        connection: Arc<Connection>,
-    ) -> Self {
+    fn new(delivery: lapin::message::Delivery, queue: &Queue, connection: Arc<Connection>) -> Self {
         let headers = delivery.properties.headers().clone().unwrap_or_default();
         let attempts = count(headers.inner().get("x-delivery-count"));
         Self {

@@ -89,7 +89,10 @@ impl Publisher {
             &message.id,
             message.body.len(),
         );
-        let published = self.publish_once(to, message).instrument(span.clone()).await;
+        let published = self
+            .publish_once(to, message)
+            .instrument(span.clone())
+            .await;
         let error = published.as_ref().err().map(PublishError::kind);
         if let Some(kind) = error {
             span::failed(&span, kind);

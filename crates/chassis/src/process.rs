@@ -44,10 +44,7 @@ fn resident_bytes() -> Option<u64> {
     pages.checked_mul(page)
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "clock ticks are far below 2^52"
-)]
+#[expect(clippy::cast_precision_loss, reason = "clock ticks are far below 2^52")]
 fn processor_seconds() -> Option<f64> {
     let ticks_per_second = sysconf(SysconfVar::CLK_TCK).ok()??;
     let stat = fs::read_to_string("/proc/self/stat").ok()?; // proc_pid_stat(5)

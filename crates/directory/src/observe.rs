@@ -1,10 +1,7 @@
 //! What the directory tells of itself: a span and a duration for each exchange with a domain
 //! controller, and how many connections there are.
 
-use std::{
-    sync::OnceLock,
-    time::Instant,
-};
+use std::{sync::OnceLock, time::Instant};
 
 use opentelemetry::{
     KeyValue,
@@ -145,6 +142,7 @@ fn connections(name: &'static str, description: &'static str) -> UpDownCounter<i
 impl Drop for Counted {
     fn drop(&mut self) {
         let host = std::mem::take(&mut self.host);
-        self.counter.add(-1, &[KeyValue::new("server.address", host)]);
+        self.counter
+            .add(-1, &[KeyValue::new("server.address", host)]);
     }
 }

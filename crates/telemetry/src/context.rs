@@ -115,9 +115,8 @@ mod tests {
     #[test]
     fn nobody_records_what_comes_of_a_probe() {
         traced(|| {
-            let parent = span::unrecorded().in_scope(|| {
-                span::rpc_client("/writeback.v1.Ledger/GetOperation").in_scope(sent)
-            });
+            let parent = span::unrecorded()
+                .in_scope(|| span::rpc_client("/writeback.v1.Ledger/GetOperation").in_scope(sent));
             assert!(parent.ends_with("-00"), "{parent}");
         });
     }

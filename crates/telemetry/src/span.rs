@@ -64,8 +64,12 @@ pub fn http_answered(span: &Span, status: u16) {
 }
 
 /// One operation handed in, of perhaps many in one request.
-pub fn submit(operation: impl std::fmt::Display) -> Span {
-    info_span!("submit", otel.kind = "internal", writeback.operation.id = %operation)
+pub fn submit() -> Span {
+    info_span!(
+        "submit",
+        otel.kind = "internal",
+        writeback.operation.id = Empty
+    )
 }
 
 /// A procedure's service and name, from the request's path.

@@ -1,12 +1,16 @@
 //! The one task of a replica that appends: what waits is committed together in one transaction.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::{Connection as _, PgPool};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     batch::{Answer, Item},
+    observe::{self, Committed, Observer},
     signing::SigningKey,
     store::{self, StoreError},
 };
@@ -57,6 +61,7 @@ pub(crate) struct Appending {
     key: Arc<SigningKey>,
     throttle_per_hour: u32,
     service: String,
+    observer: Observer,
 }
 
 pub(crate) fn appender(
@@ -66,12 +71,15 @@ pub(crate) fn appender(
     service: String,
 ) -> (Appender, Appending) {
     let (sender, commands) = mpsc::channel(QUEUE);
+    let queue = sender.downgrade();
+    observe::observe_waiting(move || Some(QUEUE - queue.upgrade()?.capacity()));
     let appending = Appending {
         commands,
         pool,
         key,
         throttle_per_hour,
         service,
+        observer: Observer::new(),
     };
     (Appender(sender), appending)
 }
@@ -115,9 +123,21 @@ impl Appending {
         if items.is_empty() {
             return Ok(Vec::new());
         }
-        tokio::time::timeout(TRANSACTION_TIME_OUT, self.commit(items))
+        let began = Instant::now();
+        let committed = tokio::time::timeout(TRANSACTION_TIME_OUT, self.commit(items))
             .await
-            .map_err(|_| CommitError::Unknown("the transaction took too long".to_owned()))?
+            .unwrap_or_else(|_| {
+                Err(CommitError::Unknown(
+                    "the transaction took too long".to_owned(),
+                ))
+            });
+        let result = match &committed {
+            Ok(_) => "committed",
+            Err(CommitError::Rejected(_)) => "rejected",
+            Err(CommitError::Unknown(_)) => "unknown",
+        };
+        self.observer.transaction(result, began.elapsed());
+        committed
     }
 
     async fn commit(&self, items: &[Item]) -> Result<Vec<Answer>, CommitError> {
@@ -130,6 +150,7 @@ impl Appending {
             &self.service,
         )
         .await?;
+        let before = observe::ended_before(&batch);
         let answers = items
             .iter()
             .map(|item| batch.decide(item))
@@ -137,6 +158,8 @@ impl Appending {
             .map_err(StoreError::from)?;
         store::close_batch(&mut transaction, &batch, &self.key).await?;
         transaction.commit().await.map_err(StoreError::from)?;
+        let committed = Committed::new(&batch, &before, items, &answers);
+        self.observer.committed(committed, batch.now);
         Ok(answers)
     }
 }

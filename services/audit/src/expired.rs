@@ -10,12 +10,12 @@ use proto::v1;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::{
     appender::Appender,
     batch,
     content::{self, End, Reported, Step, Target},
+    observe,
     recording::{Recording, record_surely},
     verdict::{Origin, Verdict, judge},
 };
@@ -93,9 +93,7 @@ impl DeadLetters {
     }
 
     async fn take_in(&self, delivery: Delivery) {
-        let span = tracing::info_span!("dead letter", operation = tracing::field::Empty);
-        // without a recording subscriber there is nothing to adopt
-        let _ = span.set_parent(delivery.parent_context());
+        let span = delivery.span();
         async {
             if self.settle(&delivery).await
                 && let Err(error) = delivery.ack().await
@@ -127,7 +125,7 @@ impl DeadLetters {
                 return true;
             }
         };
-        tracing::Span::current().record("operation", tracing::field::display(letter.id));
+        telemetry::span::current_belongs_to(letter.id);
         let reconciling = letter.work.as_ref().is_some_and(|work| work.reconcile_only);
         let verdict = judge(
             &origin,
@@ -135,7 +133,14 @@ impl DeadLetters {
             dead.attempts,
             letter.perhaps_repeated || reconciling,
         );
-        tracing::info!(operation = %letter.id, queue = dead.queue, reason = dead.reason, attempts = dead.attempts, ?verdict, "a message died");
+        tracing::info!(
+            queue = dead.queue,
+            reason = dead.reason,
+            attempts = dead.attempts,
+            ?verdict,
+            "a message died"
+        );
+        observe::dead_letter(origin.forest(), &dead.reason, verdict.as_str());
         match verdict {
             Verdict::Expire => {
                 let at = proto::to_micros(OffsetDateTime::now_utc());
@@ -184,7 +189,7 @@ impl DeadLetters {
         let record = match recording {
             Recording::Done(record) => record,
             Recording::Unknown => {
-                tracing::error!(operation = %letter.id, "a dead letter about an operation that was never admitted");
+                tracing::error!("a dead letter about an operation that was never admitted");
                 return true;
             }
             Recording::Abandoned => return false,
@@ -201,7 +206,7 @@ impl DeadLetters {
                 .publish(Destination::Reply(reply_to), message);
             if let Err(error) = reply.await {
                 // the ledger has it: who asked may ask again
-                tracing::debug!(operation = %letter.id, %error, "nobody was told");
+                tracing::debug!(%error, "nobody was told");
             }
         }
         true
@@ -230,7 +235,7 @@ impl DeadLetters {
                 Ok(()) => return true,
                 // reconciling twice does no harm
                 Err(error) => {
-                    tracing::warn!(operation = %letter.id, %forest, %error, "not given back to the forest yet");
+                    tracing::warn!(%forest, %error, "not given back to the forest yet");
                 }
             }
             if !self.pause(PAUSE).await {

@@ -11,6 +11,7 @@ mod content;
 mod database;
 mod expired;
 mod news;
+mod observe;
 mod outcomes;
 mod record;
 mod recording;

@@ -5,7 +5,6 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::{
     appender::Appender,
@@ -37,25 +36,23 @@ pub(crate) async fn consume(
 }
 
 async fn take_in(delivery: Delivery, appender: &Appender, shutdown: &CancellationToken) {
-    let span = tracing::info_span!("record outcome", operation = tracing::field::Empty);
-    // without a recording subscriber there is nothing to adopt
-    let _ = span.set_parent(delivery.parent_context());
+    let span = delivery.span();
     async {
         let parsed = proto::v1::Report::decode(delivery.body.as_slice())
             .map_err(|error| error.to_string())
             .and_then(|report| Reported::from_wire(&report).map_err(|error| error.to_string()));
         match parsed {
             Ok((id, reported)) => {
-                tracing::Span::current().record("operation", tracing::field::display(id));
+                telemetry::span::current_belongs_to(id);
                 let told = reported.outcome.clone();
                 match record_surely(appender, id, reported, shutdown).await {
                     Recording::Done(record) => {
                         if told.is_some_and(|told| told.status() != record.status()) {
-                            tracing::error!(operation = %id, status = %record.status(), "a second outcome contradicts the first; the first stays");
+                            tracing::error!(status = %record.status(), "a second outcome contradicts the first; the first stays");
                         }
                     }
                     Recording::Unknown => {
-                        tracing::error!(operation = %id, "a report on an operation that was never admitted");
+                        tracing::error!("a report on an operation that was never admitted");
                     }
                     Recording::Abandoned => return,
                 }

@@ -39,7 +39,7 @@ pub(crate) async fn record_surely(
             Ok(Answer::Recorded(record)) => return Recording::Done(record),
             Ok(_) => return Recording::Unknown,
             Err(error) => {
-                tracing::warn!(operation = %id, %error, "not recorded yet");
+                tracing::warn!(%error, "not recorded yet");
             }
         }
         tokio::select! {

@@ -7,6 +7,7 @@ mod settings;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use chassis::rpc::ObserveCalls;
 use operation::OperationId;
 use proto::{
     FromWireError,
@@ -19,9 +20,7 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status, metadata::MetadataMap, transport::Server};
-use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tonic::{Code, Status, transport::Server};
 
 use crate::{
     appender::{AppendError, Appender},
@@ -52,6 +51,7 @@ impl Rpc {
         Server::builder()
             .tcp_nodelay(true)
             .http2_keepalive_interval(Some(KEEPALIVE))
+            .layer(ObserveCalls)
             .add_service(AdmissionServer::new(self.clone()))
             .add_service(LedgerServer::new(self.clone()))
             .add_service(SettingsServer::new(self))
@@ -76,12 +76,6 @@ async fn in_time<T>(question: impl Future<Output = Result<T, StoreError>>) -> Re
         Ok(answer) => Ok(answer?),
         Err(_) => Err(RpcError::Slow),
     }
-}
-
-/// Makes the caller's trace ours.
-fn adopt(metadata: &MetadataMap) {
-    // without a recording subscriber there is nothing to adopt
-    let _ = Span::current().set_parent(chassis::rpc::extract(metadata));
 }
 
 /// Why a call is not answered.

@@ -347,6 +347,17 @@ pub(crate) async fn overdue(
     Ok(ids.into_iter().map(OperationId::from_uuid).collect())
 }
 
+/// How many operations have not ended, and how long ago the oldest was admitted.
+pub(crate) async fn pending(executor: impl PgExecutor<'_>) -> Result<(i64, i64), StoreError> {
+    let pending = sqlx::query_as(
+        "SELECT count(*), COALESCE((extract(epoch FROM clock_timestamp()) * 1000000)::bigint \
+         - min(admitted_at), 0) FROM operations WHERE status = 'pending'",
+    )
+    .fetch_one(executor)
+    .await?;
+    Ok(pending)
+}
+
 /// What `ListOperations` may ask for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {

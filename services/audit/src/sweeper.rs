@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     appender::Appender,
     batch::{Answer, Item, OVERDUE},
+    observe::Pending,
     store,
 };
 
@@ -22,12 +23,18 @@ pub(crate) async fn sweep(
     appender: Appender,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    let pending = Pending::observe();
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             _ = ticks.tick() => {}
+        }
+        match tokio::time::timeout(QUERY_TIME_OUT, store::pending(&pool)).await {
+            Ok(Ok((operations, oldest))) => pending.set(operations, oldest),
+            Ok(Err(error)) => tracing::debug!(%error, "pending operations could not be counted"),
+            Err(_) => tracing::debug!("pending operations could not be counted in time"),
         }
         let overdue = store::overdue(&pool, OVERDUE, AT_MOST);
         let ids = match tokio::time::timeout(QUERY_TIME_OUT, overdue).await {
@@ -49,10 +56,10 @@ pub(crate) async fn sweep(
         for (id, answer) in futures_util::future::join_all(expiring).await {
             match answer {
                 Ok(Answer::Recorded(record)) => {
-                    tracing::warn!(operation = %id, status = %record.status(), "nobody took it up");
+                    tracing::warn!(operation_id = %id, status = %record.status(), "nobody took it up");
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(operation = %id, %error, "not expired yet"),
+                Err(error) => tracing::warn!(operation_id = %id, %error, "not expired yet"),
             }
         }
     }

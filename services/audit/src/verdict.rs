@@ -17,6 +17,14 @@ impl Origin {
         let forest = queue.strip_prefix("writeback.forest.")?;
         forest.parse().ok().map(Self::Forest)
     }
+
+    /// The forest's id; none's where no forest was known yet.
+    pub(crate) fn forest(&self) -> &str {
+        match self {
+            Self::Requests => "",
+            Self::Forest(forest) => forest.as_str(),
+        }
+    }
 }
 
 /// What follows from a message's death.
@@ -31,6 +39,17 @@ pub(crate) enum Verdict {
     /// Whoever had it may have passed it on, and that message has its own end. If it has not,
     /// the sweeper ends the operation.
     Leave,
+}
+
+impl Verdict {
+    pub(crate) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Expire => "expire",
+            Self::Fail => "fail",
+            Self::Reconcile(_) => "reconcile",
+            Self::Leave => "leave",
+        }
+    }
 }
 
 /// `in_doubt`: the message may have a twin, or a write was already suspected: that nobody took

@@ -1,6 +1,9 @@
 //! The public HTTP door: routes and handlers. What they answer is described in `openapi`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -14,7 +17,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION},
 };
-use operation::{ForestId, OperationId, Outcome, Reason, Refusal};
+use operation::{ForestId, Kind, OperationId, Outcome, Reason, Refusal};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,7 +28,7 @@ use crate::{
     event::{self, Event, Events},
     keys::SealingKeys,
     ledger::LedgerError,
-    observe::{self, Observed, Operations},
+    observe::{self, Operations},
     openapi,
     passage::{Passage, Sender, Ticket},
     preference::Preference,
@@ -84,25 +87,24 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
 }
 
 async fn post_event(State(door): State<Arc<Door>>, request: Request) -> Response {
-    let mut observed = Observed::default();
-    let mut response = match door.receive(request, &mut observed).await {
+    let mut kind = None;
+    match door.receive(request, &mut kind).await {
         Ok(response) => response,
         Err(problem) => {
-            if let (Some(kind), Some(reason)) = (observed.kind, problem.reason()) {
+            if let (Some(kind), Some(reason)) = (kind, problem.reason()) {
                 door.operations.count(kind, reason.status(), Some(reason));
             }
             problem.into_response()
         }
-    };
-    response.extensions_mut().insert(observed);
-    response
+    }
 }
 
 impl Door {
+    /// Notes the kind asked for as soon as it is known.
     async fn receive(
         &self,
         request: Request,
-        observed: &mut Observed,
+        kind: &mut Option<Kind>,
     ) -> Result<Response, Problem> {
         let (parts, body) = request.into_parts();
         let caller = self.gatekeeper.admit(&parts.headers).await?;
@@ -113,7 +115,7 @@ impl Door {
         let body = read(&parts.headers, body).await?;
         match event::parse(&parts.headers, &body)? {
             Events::One(event) => {
-                observed.kind = submission::kind_of(&event).ok();
+                *kind = submission::kind_of(&event).ok();
                 let preference = Preference::parse(&parts.headers);
                 self.one(*event, &caller, preference, permit).await
             }
@@ -128,14 +130,22 @@ impl Door {
         preference: Preference,
         permit: Arc<OwnedSemaphorePermit>,
     ) -> Result<Response, Problem> {
+        let since = Instant::now();
         let (submission, forests) = self.check(event, caller).await?;
         let ticket = self.submit(submission, forests, caller, permit).await?;
         let standing = self
             .passage
             .outcome(ticket, preference.longest_wait())
             .await;
+        telemetry::span::current_belongs_to(standing.id);
         self.operations
             .count(standing.kind, standing.status(), standing.reason());
+        self.operations.waited(
+            standing.kind,
+            standing.status(),
+            standing.forest.as_ref(),
+            since,
+        );
         let pending = !standing.status().is_terminal();
         let mut response = answer(&standing);
         if let Some(applied) = preference.applied(pending) {
@@ -327,7 +337,8 @@ async fn get_operation(
         )),
         Err(LedgerError::Unknown) => Err(unknown()),
         Err(error) => {
-            tracing::warn!(operation.id = %id, %error, "cannot be shown");
+            telemetry::span::current_belongs_to(id);
+            tracing::warn!(%error, "cannot be shown");
             Err(Problem::ledger_unavailable())
         }
     }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use chassis::rpc;
+use chassis::rpc::{self, LedgerChannel};
 use operation::{Operation, OperationId};
 use proto::{
     FromWireError, from_micros,
     v1::{self, admission_client::AdmissionClient, admit_response, ledger_client::LedgerClient},
 };
-use tonic::{Code, transport::Channel};
+use tonic::Code;
+use tracing::Instrument as _;
 
 use crate::standing::Standing;
 
@@ -64,12 +65,12 @@ pub(crate) enum Admission {
 /// Clients of the ledger. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Ledger {
-    admission: AdmissionClient<Channel>,
-    ledger: LedgerClient<Channel>,
+    admission: AdmissionClient<LedgerChannel>,
+    ledger: LedgerClient<LedgerChannel>,
 }
 
 impl Ledger {
-    pub(crate) fn new(channel: Channel) -> Self {
+    pub(crate) fn new(channel: LedgerChannel) -> Self {
         Self {
             admission: AdmissionClient::new(channel.clone()),
             ledger: LedgerClient::new(channel),
@@ -84,11 +85,7 @@ impl Ledger {
         let call = rpc::failover(ATTEMPTS, || {
             let mut client = self.admission.clone();
             let request = request.clone();
-            async move {
-                client
-                    .admit(rpc::inject(tonic::Request::new(request)))
-                    .await
-            }
+            async move { client.admit(request).await }
         });
         let response = tokio::time::timeout(ADMIT_TIME_OUT, call)
             .await
@@ -130,10 +127,7 @@ impl Ledger {
         let call = rpc::failover(ATTEMPTS, || {
             let mut client = self.ledger.clone();
             let request = v1::GetOperationRequest { id: id.to_string() };
-            async move {
-                let request = rpc::inject(tonic::Request::new(request));
-                client.get_operation(request).await
-            }
+            async move { client.get_operation(request).await }
         });
         let record = tokio::time::timeout(QUESTION_TIME_OUT, call)
             .await
@@ -154,7 +148,7 @@ impl Ledger {
             id: id.to_string(),
             wait_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
         };
-        let call = client.r#await(rpc::inject(tonic::Request::new(request)));
+        let call = client.r#await(request);
         let record = tokio::time::timeout(wait + QUESTION_TIME_OUT, call)
             .await
             .map_err(|_| LedgerError::TimedOut)??
@@ -167,7 +161,9 @@ impl Ledger {
         // An operation that cannot exist: "unknown" is an answer too.
         let nil = OperationId::from_uuid(uuid::Uuid::nil());
         matches!(
-            self.standing(nil).await,
+            self.standing(nil)
+                .instrument(telemetry::span::unrecorded())
+                .await,
             Ok(_) | Err(LedgerError::Unknown | LedgerError::Malformed(_))
         )
     }
@@ -179,11 +175,7 @@ impl Ledger {
             let request = v1::RecordRequest {
                 report: Some(report.clone()),
             };
-            async move {
-                client
-                    .record(rpc::inject(tonic::Request::new(request)))
-                    .await
-            }
+            async move { client.record(request).await }
         });
         tokio::time::timeout(ADMIT_TIME_OUT, call)
             .await

@@ -66,6 +66,7 @@ impl Passage {
         sender: Sender,
         permit: Arc<OwnedSemaphorePermit>,
     ) -> Result<Ticket, Problem> {
+        let span = telemetry::span::submit();
         let (answer, answered) = oneshot::channel();
         let passage = Arc::clone(self);
         let task = async move {
@@ -73,7 +74,7 @@ impl Passage {
             // What is being published counts as in flight, although its caller may be gone.
             drop(permit);
         };
-        self.tasks.spawn(task.in_current_span());
+        self.tasks.spawn(task.instrument(span));
         answered
             .await
             .unwrap_or_else(|_| Err(Problem::ledger_unavailable()))
@@ -122,7 +123,8 @@ impl Passage {
                 return;
             }
         };
-        tracing::info!(operation.id = %standing.id, operation.kind = %standing.kind, status = %standing.status(), "admitted");
+        telemetry::span::current_belongs_to(standing.id);
+        tracing::info!(kind = %standing.kind, status = %standing.status(), "admitted");
         let place = publish
             .is_some()
             .then(|| self.waiters.wait_for(standing.id));
@@ -166,7 +168,7 @@ impl Passage {
                 Err(error) => {
                     // Its twin may be on the queue: the writer must know before it judges.
                     request.perhaps_repeated |= !error.certainly_not_published();
-                    tracing::warn!(operation.id = %operation.id, %error, perhaps_repeated = request.perhaps_repeated, "not published yet");
+                    tracing::warn!(%error, perhaps_repeated = request.perhaps_repeated, "not published yet");
                 }
             }
             tokio::select! {
@@ -180,13 +182,13 @@ impl Passage {
         };
         if request.perhaps_repeated {
             // Not known: whoever finds the message, or its dead letter, tells the end.
-            tracing::warn!(operation.id = %operation.id, "it is not known whether it was published");
+            tracing::warn!("it is not known whether it was published");
             return;
         }
         let report = self.certain_end(operation, refusal);
         self.waiters.complete(operation.id, &report);
         if let Err(error) = self.ledger.record(report).await {
-            tracing::error!(operation.id = %operation.id, %error, "its end could not be recorded");
+            tracing::error!(%error, "its end could not be recorded");
         }
     }
 
@@ -247,10 +249,10 @@ impl Passage {
                 Ok(known) if known.status().is_terminal() => return known,
                 Ok(_) => {}
                 Err(error @ LedgerError::Malformed(_)) => {
-                    tracing::error!(operation.id = %standing.id, %error, "cannot be told");
+                    tracing::error!(operation_id = %standing.id, %error, "cannot be told");
                 }
                 Err(error) => {
-                    tracing::debug!(operation.id = %standing.id, %error, "asked in vain");
+                    tracing::debug!(operation_id = %standing.id, %error, "asked in vain");
                 }
             }
             tokio::time::sleep(FIRST_PAUSE * 4).await;
@@ -270,7 +272,7 @@ async fn reported(standing: &Standing, place: Option<Place>) -> Standing {
     {
         Ok(ended) => ended,
         Err(error) => {
-            tracing::error!(operation.id = %standing.id, %error, "the report cannot be read");
+            tracing::error!(operation_id = %standing.id, %error, "the report cannot be read");
             std::future::pending().await
         }
     }

@@ -3,13 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use bus::{BrokerConfig, Bus, Deliveries, Queue};
+use bus::{BrokerConfig, Bus, Deliveries, Delivery, Queue};
 use chassis::{Chassis, Gate, config, rpc};
 use operation::OperationId;
 use prost::Message as _;
 use proto::v1;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
@@ -71,17 +72,19 @@ pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
     });
+    let in_flight = Arc::new(Semaphore::new(settings.intake.max_in_flight));
+    let operations = Operations::new(&in_flight, settings.intake.max_in_flight);
     let door = Arc::new(Door {
         gatekeeper,
         keys: Arc::clone(&keys),
         passage,
-        in_flight: Arc::new(Semaphore::new(settings.intake.max_in_flight)),
+        in_flight,
         default_deadline: time::Duration::seconds(
             i64::try_from(settings.intake.default_deadline_seconds)
                 .context("intake.default_deadline_seconds is out of range")?,
         ),
         unthrottled: tokens.unthrottled_clients,
-        operations: Operations::new(),
+        operations,
     });
 
     chassis.spawn("replies", take_replies(deliveries, waiters));
@@ -126,10 +129,22 @@ fn broker(broker: &config::Broker) -> anyhow::Result<BrokerConfig> {
 /// ledger has it from its own queue.
 async fn take_replies(mut deliveries: Deliveries, waiters: Waiters) -> anyhow::Result<()> {
     while let Some(delivery) = deliveries.next().await {
+        take_reply(delivery, &waiters).await;
+    }
+    Ok(())
+}
+
+async fn take_reply(delivery: Delivery, waiters: &Waiters) {
+    let span = delivery.span();
+    async {
         match v1::Report::decode(delivery.body.as_slice()) {
             Ok(report) => match report.operation_id.parse::<OperationId>() {
-                Ok(id) if report.outcome.is_some() => waiters.complete(id, &report),
-                Ok(_) => {}
+                Ok(id) => {
+                    telemetry::span::current_belongs_to(id);
+                    if report.outcome.is_some() {
+                        waiters.complete(id, &report);
+                    }
+                }
                 Err(error) => tracing::warn!(%error, "a report without an operation"),
             },
             Err(error) => tracing::warn!(%error, "a reply that is not a report"),
@@ -139,7 +154,8 @@ async fn take_replies(mut deliveries: Deliveries, waiters: Waiters) -> anyhow::R
             tracing::debug!(%error, "a reply could not be acknowledged");
         }
     }
-    Ok(())
+    .instrument(span)
+    .await;
 }
 
 async fn watch_readiness(

@@ -8,13 +8,17 @@ use directory::{Directory, DirectoryConfig, DirectoryError, Found, Identifier, s
 use futures_util::future::join_all;
 use operation::{DomainName, ForestId, Reason, Refusal, UserReference};
 
-use crate::decide::{Answer, Located, decide};
+use crate::{
+    decide::{Answer, Located, decide},
+    observe::{Answered, Observer},
+};
 
 const CONNECTIONS: usize = 8;
 
 /// Every domain of every forest.
 pub(crate) struct Forests {
     domains: Vec<Domain>,
+    observer: Arc<Observer>,
 }
 
 struct Domain {
@@ -28,6 +32,7 @@ impl Forests {
     pub(crate) fn new(
         forests: &[config::Forest],
         settings: &config::Resolver,
+        observer: Arc<Observer>,
     ) -> anyhow::Result<Self> {
         let mut domains = Vec::new();
         for forest in forests {
@@ -68,7 +73,7 @@ impl Forests {
             !domains.is_empty(),
             "forests: give at least one forest with a domain"
         );
-        Ok(Self { domains })
+        Ok(Self { domains, observer })
     }
 
     /// Finds the person.
@@ -92,11 +97,19 @@ impl Forests {
                 format!("user.domain: no configured forest has a domain {name}"),
             ));
         }
+        self.observer.asked(asked.len());
         let answers = join_all(asked.into_iter().map(|domain| async move {
+            let found = domain.ask(user).await;
+            let answered = match &found {
+                Ok(found) if found.is_empty() => Answered::Nothing,
+                Ok(_) => Answered::Found,
+                Err(_) => Answered::Unavailable,
+            };
+            self.observer.answered(&domain.forest, answered);
             Answer {
                 forest: &domain.forest,
                 scope: &domain.scope,
-                found: domain.ask(user).await.map_err(|error| error.to_string()),
+                found: found.map_err(|error| error.to_string()),
             }
         }))
         .await;

@@ -6,6 +6,7 @@
 
 mod decide;
 mod forests;
+mod observe;
 mod passage;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -24,7 +25,11 @@ fn main() -> ExitCode {
 async fn start(chassis: Chassis) -> anyhow::Result<()> {
     let broker_ready = chassis.readiness.require("broker");
     let settings = &chassis.config;
-    let forests = forests::Forests::new(&settings.forests, &settings.resolver)?;
+    let observer = Arc::new(observe::Observer::new(
+        settings.forests.iter().map(|forest| &forest.id),
+    ));
+    let forests =
+        forests::Forests::new(&settings.forests, &settings.resolver, Arc::clone(&observer))?;
     let bus = connect(&chassis).await?;
     let prefetch = u16::try_from(settings.resolver.concurrency)
         .unwrap_or(u16::MAX)
@@ -34,6 +39,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         forests,
         publisher: bus.publisher(),
         service: settings.service.name.clone(),
+        observer,
     });
 
     let mut ticks = tokio::time::interval(CHECK);

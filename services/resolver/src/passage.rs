@@ -1,6 +1,9 @@
 //! One request's way through the resolver.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bus::{Delivery, Destination, Message, PublishError, Publisher};
 use operation::{ForestId, Operation, Outcome, Reason, Refusal, Step};
@@ -9,7 +12,7 @@ use proto::v1;
 use time::OffsetDateTime;
 use tracing::Instrument as _;
 
-use crate::{decide::Located, forests::Forests};
+use crate::{decide::Located, forests::Forests, observe::Observer};
 
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const REQUEUE_AFTER: Duration = Duration::from_millis(500);
@@ -18,6 +21,7 @@ pub(crate) struct Passage {
     pub(crate) forests: Forests,
     pub(crate) publisher: Publisher,
     pub(crate) service: String,
+    pub(crate) observer: Arc<Observer>,
 }
 
 /// What is to become of the delivery.
@@ -29,17 +33,11 @@ enum Settled {
 
 impl Passage {
     pub(crate) async fn take(self: Arc<Self>, delivery: Delivery) {
-        let span = tracing::info_span!(
-            "resolve",
-            operation = tracing::field::Empty,
-            trace_id = tracing::field::Empty
-        );
-        chassis::trace::continue_from(&span, delivery.parent_context());
+        let span = delivery.span();
         async {
             let settled = match parse(&delivery.body) {
                 Ok((request, operation)) => {
-                    tracing::Span::current()
-                        .record("operation", tracing::field::display(operation.id));
+                    telemetry::span::current_belongs_to(operation.id);
                     self.resolve(request, &operation, &delivery).await
                 }
                 Err(problem) => {
@@ -76,6 +74,7 @@ impl Passage {
             .iter()
             .filter_map(|id| id.parse().ok())
             .collect();
+        let began = Instant::now();
         let located = loop {
             match self.forests.locate(&operation.user, &sealed_for).await {
                 Err(refusal) if perhaps_routed => {
@@ -89,6 +88,9 @@ impl Passage {
                 located => break located,
             }
         };
+        let reason = located.as_ref().err().map(|refusal| refusal.reason);
+        self.observer
+            .resolved(operation.kind, reason, began.elapsed());
         match located {
             Ok(located) => {
                 request.perhaps_repeated = perhaps_routed;
@@ -120,6 +122,7 @@ impl Passage {
             self.end(operation, refusal, request.steps, reply_to).await;
             return Settled::Done;
         }
+        tracing::info!(forest = %located.forest, "routed");
         let target = v1::Target::new(&located.forest, &located.domain, located.object_guid);
         let mut steps = std::mem::take(&mut request.steps);
         steps.push(self.step("routed", format!("to forest {}", located.forest)));

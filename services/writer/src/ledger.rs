@@ -26,7 +26,7 @@ pub(crate) struct Standing {
 impl Ledger {
     pub(crate) fn new(settings: &config::Ledger) -> Result<Self, rpc::LedgerChannelError> {
         Ok(Self {
-            client: LedgerClient::new(rpc::traced(rpc::ledger_channel(settings)?)),
+            client: LedgerClient::new(rpc::ledger_channel(settings)?),
         })
     }
 

@@ -6,6 +6,7 @@
 
 mod decide;
 mod ledger;
+mod observe;
 mod passage;
 mod work;
 
@@ -47,6 +48,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         domains,
         keys,
         ledger: ledger::Ledger::new(&settings.ledger)?,
+        observer: observe::Observer::new(&forest_id),
         publisher: bus.publisher(),
         service: settings.service.name.clone(),
         rules: decide::Rules {

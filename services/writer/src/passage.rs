@@ -19,6 +19,7 @@ use crate::{
         superseded,
     },
     ledger::Ledger,
+    observe::{Doubt, Observer},
     work::Work,
 };
 
@@ -31,6 +32,7 @@ pub(crate) struct Passage {
     pub(crate) domains: BTreeMap<DomainName, Domain>,
     pub(crate) keys: PrivateKeys,
     pub(crate) ledger: Ledger,
+    pub(crate) observer: Observer,
     pub(crate) publisher: Publisher,
     pub(crate) service: String,
     pub(crate) rules: Rules,
@@ -55,20 +57,19 @@ impl From<Refusal> for End {
 
 impl Passage {
     pub(crate) async fn take(self: Arc<Self>, delivery: Delivery) {
-        let span = tracing::info_span!(
-            "write",
-            operation = tracing::field::Empty,
-            trace_id = tracing::field::Empty
-        );
-        chassis::trace::continue_from(&span, delivery.parent_context());
+        let span = delivery.span();
         async {
             match Work::parse(
                 &delivery.body,
                 delivery.redelivered || delivery.attempts > 0,
             ) {
                 Ok(mut work) => {
-                    tracing::Span::current()
-                        .record("operation", tracing::field::display(work.operation.id));
+                    telemetry::span::current_belongs_to(work.operation.id);
+                    self.observer.started(
+                        work.operation.kind,
+                        OffsetDateTime::now_utc() - work.operation.admitted_at,
+                        delivery.redelivered || delivery.attempts > 0,
+                    );
                     if let Some(end) = self.carry_out(&mut work).await {
                         self.report(work, end, delivery.reply_to.clone()).await;
                     }
@@ -111,6 +112,7 @@ impl Passage {
                 tracing::info!(%status, "ended already");
                 return None;
             }
+            self.observer.in_doubt(Doubt::Redelivered);
             if let Some(account) = self
                 .look_for(domain, work, contents.as_ref(), None, |_| true)
                 .await
@@ -120,12 +122,14 @@ impl Passage {
                     "reconciled",
                     "an earlier delivery had written it",
                 );
+                self.observer.reconciled(true);
                 let notes = notes(&work.operation, &account);
                 return Some(End {
                     outcome: Outcome::Applied(Applied { notes }),
                     write: None,
                 });
             }
+            self.observer.reconciled(false);
         }
         if work.reconcile_only {
             return Some(
@@ -136,7 +140,11 @@ impl Passage {
                 .into(),
             );
         }
-        Some(self.write(domain, work, contents.as_ref(), seen).await)
+        let began = Instant::now();
+        let end = self.write(domain, work, contents.as_ref(), seen).await;
+        self.observer
+            .directory(work.operation.kind, began.elapsed());
+        Some(end)
     }
 
     fn open(&self, work: &mut Work) -> Result<Option<Contents>, Refusal> {
@@ -303,6 +311,7 @@ impl Passage {
             "in doubt",
             "the answer to the write was lost",
         );
+        self.observer.in_doubt(Doubt::AnswerLost);
         let is_touched = |account: &Account| {
             !work.operation.kind.sets_password() || account.pwd_last_set != before.pwd_last_set
         };
@@ -313,6 +322,7 @@ impl Passage {
             .is_some()
         {
             work.step(&self.service, "reconciled", "it had been written");
+            self.observer.reconciled(true);
             let notes = notes(&work.operation, before);
             return End {
                 outcome: Outcome::Applied(Applied { notes }),
@@ -320,6 +330,7 @@ impl Passage {
             };
         }
         work.step(&self.service, "reconciled", "nothing had been written");
+        self.observer.reconciled(false);
         Refusal::new(
             Reason::ForestUnavailable,
             "the domain controller did not carry the write out",
@@ -442,6 +453,7 @@ impl Passage {
         let status = end.outcome.status();
         let reason = end.outcome.reason().map_or("", Reason::code);
         tracing::info!(%status, reason, kind = %work.operation.kind, "ended");
+        self.observer.ended(work.operation.kind, &end.outcome);
         work.step(
             &self.service,
             "ended",

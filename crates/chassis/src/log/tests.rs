@@ -88,7 +88,9 @@ fn a_line_of_text_is_for_reading() {
 #[test]
 fn a_newline_in_a_value_does_not_make_a_second_line() {
     for form in [Form::Json, Form::Text { colours: false }] {
-        let text = written(form, || tracing::error!(cause = "a\nlevel=INFO forged", "no"));
+        let text = written(form, || {
+            tracing::error!(cause = "a\nlevel=INFO forged", "no")
+        });
         assert_eq!(text.lines().count(), 1, "{text}");
     }
 }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use proto::v1::{self, admission_server::Admission, admit_response};
+use telemetry::span;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::{Rpc, RpcError, adopt};
+use super::{Rpc, RpcError};
 use crate::{
     batch::{Answer, Item},
     content::{self, Reported},
@@ -15,36 +16,30 @@ use crate::{
 
 #[tonic::async_trait]
 impl Admission for Rpc {
-    #[tracing::instrument(name = "admit", skip_all)]
     async fn admit(
         &self,
         request: Request<v1::AdmitRequest>,
     ) -> Result<Response<v1::AdmitResponse>, Status> {
-        adopt(request.metadata());
         let answer = self.admit_one(request.get_ref()).await?;
         Ok(Response::new(v1::AdmitResponse {
             answer: Some(answer),
         }))
     }
 
-    #[tracing::instrument(name = "record", skip_all)]
     async fn record(
         &self,
         request: Request<v1::RecordRequest>,
     ) -> Result<Response<v1::RecordResponse>, Status> {
-        adopt(request.metadata());
         let record = self.record_one(request.get_ref()).await?;
         Ok(Response::new(v1::RecordResponse {
             record: Some(record),
         }))
     }
 
-    #[tracing::instrument(name = "await", skip_all)]
     async fn r#await(
         &self,
         request: Request<v1::AwaitRequest>,
     ) -> Result<Response<v1::OperationRecord>, Status> {
-        adopt(request.metadata());
         let record = self.await_one(request.get_ref()).await?;
         Ok(Response::new(record))
     }
@@ -63,7 +58,8 @@ impl Rpc {
             .await?
         {
             Answer::Admitted { admitted_at, after } => {
-                tracing::info!(operation = %id, "admitted");
+                span::current_belongs_to(id);
+                tracing::info!("admitted");
                 Ok(admit_response::Answer::Admitted(v1::Admitted {
                     admitted_at,
                     after: after.map(|after| after.to_string()),
@@ -74,7 +70,8 @@ impl Rpc {
                 publish_again,
                 after,
             } => {
-                tracing::info!(operation = %record.admission.id, publish_again, "the same event again");
+                span::current_belongs_to(record.admission.id);
+                tracing::info!(publish_again, "the same event again");
                 Ok(admit_response::Answer::Duplicate(v1::Duplicate {
                     record: Some(record.to_wire()),
                     publish_again,
@@ -82,13 +79,15 @@ impl Rpc {
                 }))
             }
             Answer::Ended(record) => {
-                tracing::info!(operation = %id, status = %record.status(), "ended by the settings");
+                span::current_belongs_to(id);
+                tracing::info!(status = %record.status(), "ended by the settings");
                 Ok(admit_response::Answer::Ended(record.to_wire()))
             }
             Answer::Throttled {
                 retry_after_seconds,
             } => {
-                tracing::warn!(operation = %id, retry_after_seconds, "too many for this person");
+                span::current_belongs_to(id);
+                tracing::warn!(retry_after_seconds, "too many for this person");
                 Ok(admit_response::Answer::Throttled(v1::Throttled {
                     retry_after_seconds,
                 }))
@@ -107,6 +106,7 @@ impl Rpc {
             .as_ref()
             .ok_or(proto::FromWireError::Missing("report"))?;
         let (id, reported) = Reported::from_wire(report)?;
+        span::current_belongs_to(id);
         match self
             .appender
             .append(Item::Report(id, Box::new(reported)))
@@ -120,6 +120,7 @@ impl Rpc {
 
     async fn await_one(&self, request: &v1::AwaitRequest) -> Result<v1::OperationRecord, RpcError> {
         let id = content::operation_id(&request.id)?;
+        span::current_belongs_to(id);
         let until = Instant::now() + Duration::from_millis(request.wait_ms.into());
         // subscribed before the question is asked: no end falls between the two
         let mut news = self.news.subscribe();

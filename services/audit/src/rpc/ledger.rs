@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{Rpc, RpcError, adopt, in_time};
+use super::{Rpc, RpcError, in_time};
 use crate::{
     chain::Entry,
     content::{self, Target},
@@ -33,22 +33,19 @@ impl Ledger for Rpc {
     type WatchStream = Answers<v1::WatchEvent>;
     type ExportStream = Answers<v1::LedgerEntry>;
 
-    #[tracing::instrument(name = "get operation", skip_all)]
     async fn get_operation(
         &self,
         request: Request<v1::GetOperationRequest>,
     ) -> Result<Response<v1::OperationRecord>, Status> {
-        adopt(request.metadata());
         let id = content::operation_id(&request.get_ref().id).map_err(RpcError::from)?;
+        telemetry::span::current_belongs_to(id);
         Ok(Response::new(self.record(id).await?.to_wire()))
     }
 
-    #[tracing::instrument(name = "list operations", skip_all)]
     async fn list_operations(
         &self,
         request: Request<v1::ListOperationsRequest>,
     ) -> Result<Response<v1::ListOperationsResponse>, Status> {
-        adopt(request.metadata());
         Ok(Response::new(self.list(request.get_ref()).await?))
     }
 
@@ -64,12 +61,10 @@ impl Ledger for Rpc {
         Ok(Response::new(Box::pin(events)))
     }
 
-    #[tracing::instrument(name = "precedents", skip_all)]
     async fn precedents(
         &self,
         request: Request<v1::PrecedentsRequest>,
     ) -> Result<Response<v1::PrecedentsResponse>, Status> {
-        adopt(request.metadata());
         Ok(Response::new(self.precedents_of(request.get_ref()).await?))
     }
 
@@ -89,12 +84,10 @@ impl Ledger for Rpc {
         Ok(Response::new(Box::pin(entries)))
     }
 
-    #[tracing::instrument(name = "verify", skip_all)]
     async fn verify(
         &self,
-        request: Request<v1::VerifyRequest>,
+        _request: Request<v1::VerifyRequest>,
     ) -> Result<Response<v1::VerifyResponse>, Status> {
-        adopt(request.metadata());
         // as long as it takes: each of its statements is bounded
         let verification = verify::verify(&self.pool, &self.key)
             .await
@@ -139,6 +132,7 @@ impl Rpc {
         request: &v1::PrecedentsRequest,
     ) -> Result<v1::PrecedentsResponse, RpcError> {
         let id = content::operation_id(&request.operation_id)?;
+        telemetry::span::current_belongs_to(id);
         let own = self.record(id).await?;
         let target = request.target.as_ref().map(Target::from_wire).transpose()?;
         let target = target.or_else(|| own.target.clone());

@@ -3,7 +3,7 @@
 use proto::v1::{self, settings_server::Settings};
 use tonic::{Request, Response, Status};
 
-use super::{Rpc, RpcError, adopt, in_time};
+use super::{Rpc, RpcError, in_time};
 use crate::{
     batch::{Answer, Item, SettingsChange},
     content, store,
@@ -11,22 +11,18 @@ use crate::{
 
 #[tonic::async_trait]
 impl Settings for Rpc {
-    #[tracing::instrument(name = "get settings", skip_all)]
     async fn get_settings(
         &self,
-        request: Request<v1::GetSettingsRequest>,
+        _request: Request<v1::GetSettingsRequest>,
     ) -> Result<Response<v1::SettingsValues>, Status> {
-        adopt(request.metadata());
         let settings = in_time(store::settings(&self.pool)).await?;
         Ok(Response::new(settings.to_wire()))
     }
 
-    #[tracing::instrument(name = "set settings", skip_all)]
     async fn set_settings(
         &self,
         request: Request<v1::SetSettingsRequest>,
     ) -> Result<Response<v1::SettingsValues>, Status> {
-        adopt(request.metadata());
         let settings = self.change(request.into_inner()).await?;
         Ok(Response::new(settings.to_wire()))
     }
