@@ -24,6 +24,8 @@ pub(crate) struct Admin {
 struct ReadinessReport {
     ready: bool,
     shutting_down: bool,
+    /// The gates that are closed.
+    missing: Vec<String>,
     gates: BTreeMap<String, bool>,
 }
 
@@ -39,6 +41,8 @@ pub(crate) fn router(admin: Admin) -> Router {
 async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     let shutting_down = admin.shutdown.is_cancelled();
     let ready = admin.readiness.is_ready() && !shutting_down;
+    let gates = admin.readiness.gates();
+    let closed = gates.iter().filter(|(_, open)| !**open);
     let status = if ready {
         StatusCode::OK
     } else {
@@ -47,7 +51,8 @@ async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     let report = ReadinessReport {
         ready,
         shutting_down,
-        gates: admin.readiness.gates(),
+        missing: closed.map(|(gate, _)| gate.clone()).collect(),
+        gates,
     };
     (status, Json(report))
 }
@@ -60,4 +65,49 @@ async fn metrics(State(admin): State<Admin>) -> Result<impl IntoResponse, Status
             StatusCode::INTERNAL_SERVER_ERROR
         })?;
     Ok(([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use http::Request;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn asked(admin: &Admin) -> (StatusCode, serde_json::Value) {
+        let request = Request::get("/readyz").body(Body::empty()).unwrap();
+        let answer = router(admin.clone()).oneshot(request).await.unwrap();
+        let status = answer.status();
+        let body = to_bytes(answer.into_body(), 4096).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_is_named_until_it_is_back() {
+        let admin = Admin {
+            readiness: Readiness::default(),
+            shutdown: CancellationToken::new(),
+            metrics: Registry::new(),
+        };
+        let broker = admin.readiness.require("broker");
+        let ledger = admin.readiness.require("ledger");
+        broker.set(true);
+        let (status, report) = asked(&admin).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(report["missing"], serde_json::json!(["ledger"]));
+        ledger.set(true);
+        let (status, report) = asked(&admin).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(report["missing"], serde_json::json!([]));
+        broker.set(false);
+        let (status, report) = asked(&admin).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "lost again");
+        assert_eq!(report["missing"], serde_json::json!(["broker"]));
+        broker.set(true);
+        admin.shutdown.cancel();
+        let (status, report) = asked(&admin).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(report["shutting_down"], true);
+    }
 }

@@ -135,6 +135,15 @@ impl Door {
         self.answer(request).await
     }
 
+    /// Sends the event as part of a trace (W3C Trace Context).
+    pub async fn send_in_trace(&self, event: &Event, traceparent: &str) -> anyhow::Result<Answer> {
+        let request = self
+            .events(&self.intake.token)
+            .header("traceparent", traceparent)
+            .body(self.prepare(event)?.to_string());
+        self.answer(request).await
+    }
+
     pub async fn send_with_token(&self, event: &Event, token: &str) -> anyhow::Result<Answer> {
         let request = self.events(token).body(self.prepare(event)?.to_string());
         self.answer(request).await

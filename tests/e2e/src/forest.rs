@@ -66,6 +66,11 @@ impl DomainController {
         &self.forest.id
     }
 
+    /// Where it listens, `ldaps://host:port`.
+    pub fn ldaps(&self) -> &str {
+        &self.forest.ldaps
+    }
+
     /// The ordinary person with this number, by user principal name.
     pub fn person(&self, number: usize) -> anyhow::Result<&str> {
         self.forest

@@ -3,11 +3,14 @@
 //! What an operation did is believed only from sign-ins at the domain controller. It must not know a service's inside:
 //! it has `lab.json`, the public door and LDAPS.
 
+mod collector;
 mod door;
 mod event;
 mod forest;
+pub mod scrape;
 mod wait;
 
+pub use collector::{Collector, Seen};
 pub use door::{Answer, Door};
 pub use event::Event;
 pub use forest::{DomainController, SignIn};

@@ -9,6 +9,10 @@ use std::{
 };
 
 use nix::{sys::signal::kill, unistd::Pid};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    trace_service_server::{TraceService, TraceServiceServer},
+};
 
 use super::*;
 
@@ -25,7 +29,7 @@ fn as_a_service() {
         let gate = chassis.readiness.require("broker");
         match case.as_str() {
             "ready" => {
-                crate::meter().u64_counter("examples").build().add(1, &[]);
+                ::telemetry::metric::counter("examples", "Examples").add(1, &[]);
                 gate.set(true);
                 chassis.shutdown.cancelled().await;
                 Ok(())
@@ -39,10 +43,7 @@ fn as_a_service() {
                 Ok(())
             }
             "tracing" => {
-                let span = tracing::info_span!("work", trace_id = tracing::field::Empty);
-                crate::trace::continue_from(&span, opentelemetry::Context::new());
-                span.in_scope(|| tracing::info!("in a span"));
-                drop(span);
+                tracing::info_span!("work").in_scope(|| tracing::info!("in a span"));
                 chassis.shutdown.cancelled().await;
                 Ok(())
             }
@@ -78,17 +79,19 @@ impl Service {
     }
 
     fn start_also(case: &str, grace: u64, more: &str) -> Self {
-        let text = format!(
+        Self::start_with(case, &Self::configuration(grace, more))
+    }
+
+    fn configuration(grace: u64, more: &str) -> String {
+        format!(
             "[service]\nadmin_listen = '127.0.0.1:0'\nshutdown_grace_seconds = {grace}\n\
              [broker]\nurl = 'amqp://127.0.0.1'\nusername = 'a'\npassword_file = 'a'\n\
              [ledger]\nurls = ['http://127.0.0.1:9']\n{more}"
-        );
-        Self::start_with(case, &text)
+        )
     }
 
     fn start_with(case: &str, text: &str) -> Self {
-        let config =
-            std::env::temp_dir().join(format!("writeback-{}-{case}.toml", std::process::id()));
+        let config = std::env::temp_dir().join(format!("writeback-{}.toml", uuid::Uuid::new_v4()));
         fs::write(&config, text).unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["lifecycle::tests::as_a_service", "--exact", "--nocapture"])
@@ -194,6 +197,44 @@ fn a_collector_that_is_away_does_not_keep_the_service_from_ending() {
     service.signal();
     let (code, log) = service.end();
     assert_eq!(code, 0, "{log}");
+}
+
+/// Keeps what it is sent.
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<Vec<String>>>);
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
+        let resources = request.into_inner().resource_spans.into_iter();
+        let scopes = resources.flat_map(|resource| resource.scope_spans);
+        let names = scopes.flat_map(|scope| scope.spans).map(|span| span.name);
+        self.0.lock().unwrap().extend(names);
+        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[test]
+fn what_is_left_is_sent_before_the_end() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let collector = Collector::default();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    runtime.spawn(
+        tonic::transport::Server::builder()
+            .add_service(TraceServiceServer::new(collector.clone()))
+            .serve_with_incoming(tokio_stream::wrappers::TcpListenerStream::new(listener)),
+    );
+    let more = format!("[telemetry]\notlp_endpoint = 'http://{address}'\n");
+    let mut service = Service::start_with("tracing", &Service::configuration(20, &more));
+    service.until("in a span");
+    service.signal();
+    let (code, log) = service.end();
+    assert_eq!(code, 0, "{log}");
+    assert_eq!(*collector.0.lock().unwrap(), ["work"], "{log}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod admission;
 mod applied;
+mod measured;
 mod people;
 mod refused;
 mod stalled;
+mod traced;

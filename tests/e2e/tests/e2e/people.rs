@@ -10,9 +10,12 @@ pub(crate) const DUPLICATE: usize = 6;
 pub(crate) const ASYNCHRONOUS: usize = 7;
 pub(crate) const WRONG_TOKEN: usize = 8;
 pub(crate) const MISSING_SCOPE: usize = 9;
+// an event of an unknown type touches nobody, nor does a seal about somebody else: these two may have a password
 pub(crate) const UNKNOWN_TYPE: usize = 10;
+pub(crate) const TRACED: usize = UNKNOWN_TYPE;
 pub(crate) const SEALED_ABOUT_ANOTHER: usize = 11;
 pub(crate) const SOMEBODY_ELSE: usize = 12;
+pub(crate) const MEASURED: usize = SOMEBODY_ELSE;
 pub(crate) const RESET_UNLOCKS: usize = 13;
 pub(crate) const SEALED_TO_ONE_FOREST: usize = 14;
 pub(crate) const TOO_LATE: usize = 15;
