@@ -53,32 +53,34 @@ pub(crate) trait Answered {
     fn code(&self) -> u32;
 }
 
-/// One exchange, as a span of its own.
-pub(crate) async fn exchange<T>(
+fn durations() -> &'static Histogram<f64> {
+    static DURATIONS: OnceLock<Histogram<f64>> = OnceLock::new();
+    DURATIONS.get_or_init(|| {
+        metric::seconds(
+            "writeback.directory.request.duration",
+            "How long exchanges with a domain controller took",
+        )
+    })
+}
+
+/// One exchange, as a span of its own. It is boxed: exchanges are nested deep, and each layer would
+/// hold the whole of it once more.
+pub(crate) fn exchange<T: Ended>(
     operation: &'static str,
     endpoint: &Endpoint,
     exchange: impl Future<Output = T>,
-) -> T
-where
-    T: Ended,
-{
-    static DURATIONS: OnceLock<Histogram<f64>> = OnceLock::new();
-    let began = Instant::now();
+) -> impl Future<Output = T> {
     let span = span::ldap(operation, endpoint.host(), endpoint.port());
-    let ended = exchange.instrument(span.clone()).await;
-    match (ended.result(), ended.error()) {
-        (Some(result), _) => span::ldap_answered(&span, result),
-        (None, "") => {}
-        (None, error) => span::failed(&span, error),
-    }
-    DURATIONS
-        .get_or_init(|| {
-            metric::seconds(
-                "writeback.directory.request.duration",
-                "How long exchanges with a domain controller took",
-            )
-        })
-        .record(
+    let exchange = Box::pin(exchange.instrument(span.clone()));
+    async move {
+        let began = Instant::now();
+        let ended = exchange.await;
+        match (ended.result(), ended.error()) {
+            (Some(result), _) => span::ldap_answered(&span, result),
+            (None, "") => {}
+            (None, error) => span::failed(&span, error),
+        }
+        durations().record(
             began.elapsed().as_secs_f64(),
             &[
                 KeyValue::new("server.address", endpoint.host().to_owned()),
@@ -86,7 +88,8 @@ where
                 KeyValue::new("error.type", ended.error()),
             ],
         );
-    ended
+        ended
+    }
 }
 
 /// Counted for as long as it lives.

@@ -66,8 +66,8 @@ fn a_collector_that_is_away_is_told_of_once() {
     tracing::subscriber::with_default(subscriber, || {
         for there in [false, false, false, true, true, false] {
             *collector.0.lock().unwrap() = there;
-            let exported = futures_util::FutureExt::now_or_never(exporter.export(vec![span()]));
-            assert_eq!(exported.unwrap().is_ok(), there);
+            let taken = futures_util::FutureExt::now_or_never(exporter.export(vec![span()]));
+            assert_eq!(taken.unwrap().is_ok(), there);
         }
     });
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
