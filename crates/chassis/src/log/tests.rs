@@ -33,7 +33,12 @@ fn written(form: Form, act: impl FnOnce()) -> String {
 }
 
 fn in_doubt() {
-    let process = span::process("writeback.forests:corp", "corp", 9, Default::default());
+    let process = span::process(
+        "writeback.forests:corp",
+        "corp",
+        9,
+        opentelemetry::Context::new(),
+    );
     process.in_scope(|| {
         span::current_belongs_to("0193b0de-0000-7000-8000-000000000001");
         span::ldap("modify", "dc1.corp.example.com", 636).in_scope(|| {
@@ -89,7 +94,7 @@ fn a_line_of_text_is_for_reading() {
 fn a_newline_in_a_value_does_not_make_a_second_line() {
     for form in [Form::Json, Form::Text { colours: false }] {
         let text = written(form, || {
-            tracing::error!(cause = "a\nlevel=INFO forged", "no")
+            tracing::error!(cause = "a\nlevel=INFO forged", "no");
         });
         assert_eq!(text.lines().count(), 1, "{text}");
     }
