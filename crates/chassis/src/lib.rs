@@ -13,5 +13,6 @@ pub mod rpc;
 mod telemetry;
 pub mod tls;
 
+pub use ::telemetry::metric::meter;
 pub use lifecycle::{Chassis, run};
 pub use readiness::{Gate, Readiness};

@@ -84,7 +84,10 @@ impl News {
             .await
             .map_err(|_| sqlx::Error::PoolTimedOut)??;
         loop {
-            self.catch_up(pool, seen).await?;
+            // a database that stands still does not even refuse
+            tokio::time::timeout(LISTEN_TIME_OUT, self.catch_up(pool, seen))
+                .await
+                .map_err(|_| sqlx::Error::PoolTimedOut)??;
             ready(true);
             // Ok(None): the connection was lost and made again; in both cases there may be news
             match tokio::time::timeout(QUIET, listener.try_recv()).await {
