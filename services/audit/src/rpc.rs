@@ -112,6 +112,8 @@ impl From<RpcError> for Status {
             RpcError::Unexpected => Code::Internal,
         };
         match code {
+            // told once for the whole batch, where it failed
+            _ if matches!(error, RpcError::Append(AppendError::Unavailable(_))) => {}
             Code::Unavailable | Code::DataLoss | Code::Internal => {
                 tracing::warn!(%error, ?code, "a call could not be answered");
             }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bus::{Delivery, Destination, Message, PublishError, Publisher};
-use operation::{ForestId, Operation, Outcome, Reason, Refusal, Step};
+use operation::{ForestId, Operation, Outcome, Reason, Refusal, Status, Step};
 use prost::Message as _;
 use proto::v1;
 use time::OffsetDateTime;
@@ -188,7 +188,11 @@ impl Passage {
         mut steps: Vec<v1::Step>,
         reply_to: Option<String>,
     ) {
-        tracing::info!(reason = %refusal.reason, "ended by the resolver");
+        if refusal.reason.status() == Status::Failed {
+            tracing::warn!(reason = %refusal.reason, detail = refusal.detail, "ended by the resolver");
+        } else {
+            tracing::info!(reason = %refusal.reason, detail = refusal.detail, "ended by the resolver");
+        }
         steps.push(self.step("ended", refusal.reason.code().to_owned()));
         let report = v1::Report {
             operation_id: operation.id.to_string(),

@@ -452,7 +452,16 @@ impl Passage {
     async fn report(&self, mut work: Work, end: End, reply_to: Option<String>) {
         let status = end.outcome.status();
         let reason = end.outcome.reason().map_or("", Reason::code);
-        tracing::info!(%status, reason, kind = %work.operation.kind, "ended");
+        let kind = work.operation.kind;
+        match &end.outcome {
+            Outcome::NotApplied(refusal) if status == Status::Failed => {
+                tracing::warn!(%status, reason, detail = refusal.detail, %kind, "ended");
+            }
+            Outcome::NotApplied(refusal) => {
+                tracing::info!(%status, reason, detail = refusal.detail, %kind, "ended");
+            }
+            Outcome::Applied(_) => tracing::info!(%status, %kind, "ended"),
+        }
         self.observer.ended(work.operation.kind, &end.outcome);
         work.step(
             &self.service,

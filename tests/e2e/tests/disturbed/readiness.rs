@@ -53,11 +53,12 @@ async fn missing(kind: &str) -> anyhow::Result<Vec<Value>> {
             let answer = reqwest::get(format!("{}/readyz", service.admin)).await?;
             let status = answer.status();
             let report: Value = serde_json::from_slice(&answer.bytes().await?)?;
+            let member = |name: &str| report.get(name).cloned().unwrap_or_default();
             ensure!(
-                status.is_success() == (report["ready"] == true),
+                status.is_success() == (member("ready") == true),
                 "{status}: {report}"
             );
-            all.push(report["missing"].clone());
+            all.push(member("missing"));
         }
     }
     Ok(all)
