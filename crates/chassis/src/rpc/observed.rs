@@ -138,14 +138,4 @@ fn measure(path: &str, code: i32, began: Instant) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_status_before_the_body_is_read() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(status(&headers), 0);
-        headers.insert("grpc-status", http::HeaderValue::from_static("14"));
-        assert_eq!(status(&headers), 14);
-    }
-}
+mod tests;
