@@ -15,6 +15,8 @@ const AUDIT: &str = "writeback-audit";
 const RESOLVER: &str = "writeback-resolver";
 const WRITER: &str = "writeback-writer";
 const ADMIT: &str = "writeback.v1.Admission/Admit";
+const GONE: &str = "takes no spans";
+const BACK: &str = "the trace collector is back";
 const OPERATION_ID: &str = "writeback.operation.id";
 
 /// Services send what they have once a second.
@@ -242,8 +244,9 @@ fn logged(id: &str) -> anyhow::Result<Vec<(String, Value)>> {
 
 #[tokio::test]
 async fn one_operation_is_one_trace() -> anyhow::Result<()> {
-    let collector = Collector::listen().await?;
     let world = World::enter().await?;
+    without_a_collector(&world).await?;
+    let collector = Collector::listen().await?;
     for forest in &world.forests {
         let person = forest.person(people::TRACED)?;
         let old = forest.start_with_fresh_password(person).await?;
@@ -304,30 +307,40 @@ async fn one_operation_is_one_trace() -> anyhow::Result<()> {
             assert_eq!(line.1["service"], line.0, "{line:?}");
         }
     }
-    Ok(())
+    told_once()
 }
 
-/// The lab has no collector but for a moment: each time it goes, each process says so once.
-#[tokio::test]
-async fn an_absent_collector_is_told_of_once() -> anyhow::Result<()> {
+/// How often a service's log says this.
+fn says(service: &str, what: &str) -> anyhow::Result<usize> {
     let place = Place::of_this_repository()?;
-    let mut told = 0;
+    let path = place.directory().join("log").join(format!("{service}.log"));
+    let text = fs::read_to_string(&path)?;
+    Ok(text.lines().filter(|line| line.contains(what)).count())
+}
+
+/// While nobody collects, an operation is carried out as ever, and the loss of its trace is told of.
+async fn without_a_collector(world: &World) -> anyhow::Result<()> {
+    let forest = world.forest()?;
+    let person = forest.person(people::TRACED)?;
+    forest.start_with_fresh_password(person).await?;
+    let event = Event::reset(person, &fresh_password());
+    world.door.send(&event).await?.expect_applied()?;
+    until("the loss of spans is told of", SPANS_COME, || async {
+        Ok((says("intake-1", GONE)? > 0).then_some(()))
+    })
+    .await
+}
+
+/// Each time the collector goes, each process says so once.
+fn told_once() -> anyhow::Result<()> {
     for service in Lab::load()?.services {
-        let path = place
-            .directory()
-            .join("log")
-            .join(format!("{}.log", service.name));
-        let text = fs::read_to_string(&path)?;
-        let count = |what: &str| text.lines().filter(|line| line.contains(what)).count();
-        let gone = count("takes no spans");
-        let chances = count("\"message\":\"started\"") + count("collector is back");
+        let gone = says(&service.name, GONE)?;
+        let chances = says(&service.name, "\"message\":\"started\"")? + says(&service.name, BACK)?;
         ensure!(
             gone <= chances,
             "{}: {gone} warnings, {chances} chances",
             service.name
         );
-        told += gone;
     }
-    ensure!(told > 0, "nobody has told that there is no collector");
     Ok(())
 }
