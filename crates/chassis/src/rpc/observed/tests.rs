@@ -77,10 +77,10 @@ async fn a_call_is_in_the_callers_trace() {
     .await;
     server.abort();
     let called = called.0.lock().unwrap().clone();
-    let [served] = called.as_slice() else {
+    let [within] = called.as_slice() else {
         panic!("called {} times", called.len());
     };
     assert!(asked.is_valid());
-    assert_eq!(served.trace_id(), asked.trace_id());
-    assert_ne!(served.span_id(), asked.span_id(), "a span of its own");
+    assert_eq!(within.trace_id(), asked.trace_id());
+    assert_ne!(within.span_id(), asked.span_id(), "a span of its own");
 }
