@@ -24,6 +24,29 @@ fn status(headers: &HeaderMap) -> i32 {
         .unwrap_or(0)
 }
 
+/// What is to be done with a call's status. A call that is given up before its answer was cancelled.
+struct Ending<F: FnOnce(i32)>(Option<F>);
+
+impl<F: FnOnce(i32)> Ending<F> {
+    const fn new(tell: F) -> Self {
+        Self(Some(tell))
+    }
+
+    fn with(mut self, status: i32) {
+        if let Some(tell) = self.0.take() {
+            tell(status);
+        }
+    }
+}
+
+impl<F: FnOnce(i32)> Drop for Ending<F> {
+    fn drop(&mut self) {
+        if let Some(tell) = self.0.take() {
+            tell(Code::Cancelled.into());
+        }
+    }
+}
+
 /// The channel to audit's replicas. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LedgerChannel(Channel);
@@ -50,13 +73,13 @@ impl Service<Request<Body>> for LedgerChannel {
             self.0.call(request)
         });
         let observed = span.clone();
+        let ending = Ending::new(move |code| span::rpc_answered_client(&observed, code));
         let call = async move {
             let answer = answering.await;
-            let code = match &answer {
+            ending.with(match &answer {
                 Ok(response) => status(response.headers()),
                 Err(_) => Code::Unavailable.into(),
-            };
-            span::rpc_answered_client(&observed, code);
+            });
             answer
         };
         Box::pin(call.instrument(span))
@@ -98,14 +121,16 @@ where
         let span = span::rpc_server(&path, request.headers());
         let answering = span.in_scope(|| self.0.call(request));
         let observed = span.clone();
-        let call = async move {
-            let answer = answering.await;
-            let code = match &answer {
-                Ok(response) => status(response.headers()),
-                Err(_) => Code::Internal.into(),
-            };
+        let ending = Ending::new(move |code| {
             span::rpc_answered_server(&observed, code);
             measure(&path, code, began);
+        });
+        let call = async move {
+            let answer = answering.await;
+            ending.with(match &answer {
+                Ok(response) => status(response.headers()),
+                Err(_) => Code::Internal.into(),
+            });
             answer
         };
         Box::pin(call.instrument(span))

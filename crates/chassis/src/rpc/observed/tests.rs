@@ -25,6 +25,15 @@ fn a_status_before_the_body_is_read() {
     assert_eq!(status(&headers), 14);
 }
 
+#[test]
+fn a_call_given_up_was_cancelled() {
+    let told = Mutex::new(Vec::new());
+    let ending = || Ending::new(|code| told.lock().unwrap().push(code));
+    ending().with(0);
+    drop(ending());
+    assert_eq!(*told.lock().unwrap(), [0, 1]);
+}
+
 /// Any service does: this one notes which span it is called in.
 #[derive(Clone, Default)]
 struct Called(Arc<Mutex<Vec<SpanContext>>>);
