@@ -71,8 +71,10 @@ pub enum SealError {
     NothingToSeal,
     #[error("the new password is empty")]
     PasswordEmpty,
-    #[error("the password is longer than 256 characters")]
+    #[error("the password is longer than 256 characters, counted in UTF-16 as the directory does")]
     PasswordTooLong,
+    #[error("the password holds a NUL character")]
+    PasswordHasNul,
     #[error("a change needs the current password")]
     CurrentPasswordMissing,
     #[error("the seal must expire after it is issued")]
@@ -126,8 +128,12 @@ pub enum OpenError {
     NotBound(Claim),
     #[error("the sealed `newPassword` is empty")]
     PasswordEmpty,
-    #[error("a sealed password is longer than 256 characters")]
+    #[error(
+        "a sealed password is longer than 256 characters, counted in UTF-16 as the directory does"
+    )]
     PasswordTooLong,
+    #[error("a sealed password holds a NUL character")]
+    PasswordHasNul,
     #[error("a change needs `currentPassword` in the seal")]
     CurrentPasswordMissing,
 }

@@ -17,8 +17,18 @@ use crate::{
     jwe::MAXIMUM_RECIPIENTS,
 };
 
-/// The directory's own limit on a password.
-const MAXIMUM_CHARACTERS: usize = 256;
+/// The directory's own limit on a password (MS-SAMR, SAMPR_USER_PASSWORD: 256 WCHARs).
+const MAXIMUM_CODE_UNITS: usize = 256;
+
+/// As the directory counts: in UTF-16, where a character outside the Basic Multilingual Plane is two.
+fn too_long(password: &str) -> bool {
+    password.encode_utf16().count() > MAXIMUM_CODE_UNITS
+}
+
+/// Whoever signs in hands the password over as text that ends at a NUL: nobody could enter it.
+fn has_nul(password: &str) -> bool {
+    password.contains('\0')
+}
 
 /// The operation a sealed password belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +95,11 @@ fn claims_of<'a>(
 ) -> Result<Claims<'a>, SealError> {
     let checked = |password: &'a SecretString| {
         let password = password.expose_secret();
-        if password.chars().count() > MAXIMUM_CHARACTERS {
+        if too_long(password) {
             return Err(SealError::PasswordTooLong);
+        }
+        if has_nul(password) {
+            return Err(SealError::PasswordHasNul);
         }
         Ok(Secret(Cow::Borrowed(password)))
     };
@@ -238,8 +251,11 @@ fn check_time(claims: &Claims<'_>, now: OffsetDateTime, skew: Duration) -> Resul
 
 fn contents_of(claims: &Claims<'_>, kind: Kind) -> Result<Contents, OpenError> {
     let checked = |password: &str| {
-        if password.chars().count() > MAXIMUM_CHARACTERS {
+        if too_long(password) {
             return Err(OpenError::PasswordTooLong);
+        }
+        if has_nul(password) {
+            return Err(OpenError::PasswordHasNul);
         }
         Ok(SecretString::from(password))
     };

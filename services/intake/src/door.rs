@@ -8,16 +8,16 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Path, Request, State, rejection::PathRejection},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use futures_util::{StreamExt as _, stream};
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION},
+    header::{CACHE_CONTROL, CONTENT_TYPE, EXPECT, LOCATION},
 };
-use operation::{ForestId, Kind, OperationId, Outcome, Reason, Refusal};
+use operation::{ForestId, OperationId, Outcome, Reason, Refusal};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,7 +25,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     access::{Caller, Gatekeeper},
-    event::{self, Event, Events},
+    event::{self, Event, EventError, Events},
     keys::SealingKeys,
     ledger::LedgerError,
     observe::{self, Operations},
@@ -40,6 +40,9 @@ use crate::{
 /// Design: larger is 413. A sealed password for a hundred forests needs a quarter of it.
 pub(crate) const LARGEST_BODY: usize = 256 * 1024;
 const BODY_TIME_OUT: Duration = Duration::from_secs(10);
+/// How much of a body that is too large is still taken in: closing on a caller in the middle of
+/// sending resets the connection, and the 413 with it (RFC 9112 9.6).
+const LARGEST_DRAINED: usize = 8 * 1024 * 1024;
 /// How many operations of one batch are admitted at a time.
 const BATCH_WIDTH: usize = 8;
 const READ_SCOPE: &str = "operations.read";
@@ -87,25 +90,13 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
 }
 
 async fn post_event(State(door): State<Arc<Door>>, request: Request) -> Response {
-    let mut kind = None;
-    match door.receive(request, &mut kind).await {
-        Ok(response) => response,
-        Err(problem) => {
-            if let (Some(kind), Some(reason)) = (kind, problem.reason()) {
-                door.operations.count(kind, reason.status(), Some(reason));
-            }
-            problem.into_response()
-        }
-    }
+    door.receive(request)
+        .await
+        .unwrap_or_else(IntoResponse::into_response)
 }
 
 impl Door {
-    /// Notes the kind asked for as soon as it is known.
-    async fn receive(
-        &self,
-        request: Request,
-        kind: &mut Option<Kind>,
-    ) -> Result<Response, Problem> {
+    async fn receive(&self, request: Request) -> Result<Response, Problem> {
         let (parts, body) = request.into_parts();
         let caller = self.gatekeeper.admit(&parts.headers).await?;
         let permit = Arc::clone(&self.in_flight)
@@ -115,7 +106,6 @@ impl Door {
         let body = read(&parts.headers, body).await?;
         match event::parse(&parts.headers, &body)? {
             Events::One(event) => {
-                *kind = submission::kind_of(&event).ok();
                 let preference = Preference::parse(&parts.headers);
                 self.one(*event, &caller, preference, permit).await
             }
@@ -158,8 +148,9 @@ impl Door {
         Ok(response)
     }
 
-    /// All of a batch is checked before any of it is admitted: a malformed one changes nothing.
-    /// If the ledger fails halfway, the whole batch may be sent again: what was admitted stays once.
+    /// All of a batch is checked before any of it is admitted: a malformed event in it means that
+    /// none is. If the ledger fails or the throttle closes halfway, the whole batch may be sent
+    /// again: what was admitted stays once.
     async fn batch(
         &self,
         events: Vec<Event>,
@@ -182,8 +173,8 @@ impl Door {
             .collect()
             .await;
         let mut operations = Vec::with_capacity(tickets.len());
-        for ticket in tickets {
-            let standing = ticket?.standing;
+        for (index, ticket) in tickets.into_iter().enumerate() {
+            let standing = ticket.map_err(|problem| problem.at(index))?.standing;
             self.operations
                 .count(standing.kind, standing.status(), standing.reason());
             operations.push(json!({
@@ -203,13 +194,13 @@ impl Door {
         &self,
         event: Event,
         caller: &Caller,
-    ) -> Result<(Submission, Vec<ForestId>), Problem> {
+    ) -> Result<(Submission, Result<Vec<ForestId>, Refusal>), Problem> {
         let kind = submission::kind_of(&event)?;
         caller.require(kind.scope())?;
         let submission =
             submission::check(event, OffsetDateTime::now_utc(), self.default_deadline)?;
         let forests = match &submission.seal {
-            None => Vec::new(),
+            None => Ok(Vec::new()),
             Some(seal) => {
                 let mut known = seal.forests(&self.keys.current());
                 if known.is_err() {
@@ -217,7 +208,7 @@ impl Door {
                     self.keys.refresh().await;
                     known = seal.forests(&self.keys.current());
                 }
-                known.map_err(|_| unknown_key())?
+                known.map_err(|_| unknown_key())
             }
         };
         Ok((submission, forests))
@@ -226,7 +217,7 @@ impl Door {
     async fn submit(
         &self,
         submission: Submission,
-        forests: Vec<ForestId>,
+        forests: Result<Vec<ForestId>, Refusal>,
         caller: &Caller,
         permit: Arc<OwnedSemaphorePermit>,
     ) -> Result<Ticket, Problem> {
@@ -241,12 +232,11 @@ impl Door {
 }
 
 /// The id is the caller's own text and may be anything: it is not repeated.
-fn unknown_key() -> Problem {
-    let refusal = Refusal::new(
+fn unknown_key() -> Refusal {
+    Refusal::new(
         Reason::SealInvalid,
         "data.sealedPassword: its kid is not in the key set; fetch /.well-known/jwks.json and seal again",
-    );
-    Problem::refusal(&refusal, None)
+    )
 }
 
 async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
@@ -258,21 +248,33 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
     };
     let announced = headers
         .get(http::header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > LARGEST_BODY as u64) {
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    // whoever waits for "100 Continue" has sent nothing yet
+    if announced.is_some_and(|length| {
+        length > LARGEST_DRAINED || (length > LARGEST_BODY && headers.contains_key(EXPECT))
+    }) {
         return Err(too_large());
     }
     let gather = async {
         let mut bytes = Vec::new();
+        let mut length = 0_usize;
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|_| {
                 Problem::plain(StatusCode::BAD_REQUEST, "the body ends before its end")
             })?;
-            if bytes.len() + chunk.len() > LARGEST_BODY {
+            length = length.saturating_add(chunk.len());
+            if length > LARGEST_DRAINED {
                 return Err(too_large());
             }
-            bytes.extend_from_slice(&chunk);
+            if length > LARGEST_BODY {
+                bytes = Vec::new();
+            } else {
+                bytes.extend_from_slice(&chunk);
+            }
+        }
+        if length > LARGEST_BODY {
+            return Err(too_large());
         }
         Ok(bytes)
     };
@@ -322,13 +324,16 @@ fn set(response: &mut Response, name: HeaderName, value: &str) {
 
 async fn get_operation(
     State(door): State<Arc<Door>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let caller = door.gatekeeper.admit(&headers).await?;
     caller.require(READ_SCOPE)?;
     let unknown = || Problem::plain(StatusCode::NOT_FOUND, "there is no such operation");
-    let id: OperationId = id.parse().map_err(|_| unknown())?;
+    let malformed = || EventError::malformed("id", "an operation id is a UUID");
+    // one that is not UTF-8 once percent-decoded is rejected before it is here
+    let Path(id) = id.map_err(|_| malformed())?;
+    let id: OperationId = id.parse().map_err(|_| malformed())?;
     match door.passage.ledger.standing(id).await {
         Ok(standing) => Ok(json_answer(
             StatusCode::OK,

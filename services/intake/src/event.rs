@@ -1,7 +1,10 @@
 //! CloudEvents 1.0 over HTTP (the HTTP binding 1.0.2): binary, structured and batched mode.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderMap, header::CONTENT_TYPE};
+use http::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
 use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -57,8 +60,24 @@ impl EventError {
     }
 }
 
+/// What no identifier holds: control characters, and the two that break a line as they do
+/// (Unicode Standard 5.8).
+pub(crate) fn breaks_lines(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 /// Reads a request in whichever mode its content type says.
 pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Events, EventError> {
+    // RFC 9110 8.4: a coding that cannot be undone here is 415, not garbage
+    let coded = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if coded {
+        return Err(EventError::UnsupportedMediaType(
+            "Content-Encoding is not supported".to_owned(),
+        ));
+    }
     match media_type(headers)?.as_str() {
         "application/cloudevents+json" => match json(body)? {
             Value::Object(members) => structured(members).map(|event| Events::One(Box::new(event))),
@@ -295,7 +314,7 @@ impl Attributes {
         let id = self.id.unwrap_or_default();
         let source = self.source.unwrap_or_default();
         let kind = self.kind.unwrap_or_default();
-        if id.len() > LONGEST_ID || id.chars().any(char::is_control) {
+        if id.len() > LONGEST_ID || id.chars().any(breaks_lines) {
             return malformed("id", "at most 512 bytes, none of them a control character");
         }
         let unfit = |c: char| c.is_control() || c.is_whitespace();

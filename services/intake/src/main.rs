@@ -9,6 +9,7 @@ mod door;
 mod event;
 mod keys;
 mod ledger;
+mod listener;
 mod observe;
 mod openapi;
 mod passage;

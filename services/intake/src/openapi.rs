@@ -68,7 +68,7 @@ fn post_event() -> Value {
             { "name": "ce-source", "in": "header", "schema": { "type": "string", "maxLength": 1024 }, "description": "Binary mode." },
             { "name": "ce-type", "in": "header", "schema": { "type": "string" }, "description": "Binary mode." },
             { "name": "ce-expirytime", "in": "header", "schema": { "type": "string", "format": "date-time" },
-              "description": "Binary mode: the deadline, at most 24 hours ahead." },
+              "description": "Binary mode: the deadline, at most 24 hours ahead; what arrives after it ends expired." },
         ],
         "requestBody": {
             "required": true,
@@ -83,7 +83,7 @@ fn post_event() -> Value {
             "200": { "description": "Applied.", "headers": preference_applied(),
                      "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Operation" } } } },
             "202": {
-                "description": "Pending: ask again at Location. For a batch: the operations of its events.",
+                "description": "Pending: ask again at Location. For a batch: the operations of its events, in their order.",
                 "headers": { "Location": { "schema": { "type": "string" } },
                              "Preference-Applied": { "schema": { "type": "string" } } },
                 "content": { "application/json": { "schema": { "oneOf": [
@@ -101,7 +101,7 @@ fn post_event() -> Value {
             "408": problem("The body did not arrive in time."),
             "409": problem("user-ambiguous, superseded"),
             "413": problem("The body is larger than 256 KiB."),
-            "415": problem("Not one of the three content types."),
+            "415": problem("Not one of the three content types, or a Content-Encoding."),
             "422": problem("Every other refusal: password-policy, incorrect-password, account-locked, account-disabled, access-denied, protected-account, cannot-change-password, out-of-scope, seal-invalid."),
             "429": retry("Too many in flight, or for this person."),
             "500": problem("An error of this service."),
@@ -123,6 +123,7 @@ fn get_operation() -> Value {
         "responses": {
             "200": { "description": "Whatever its status.",
                      "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Operation" } } } },
+            "400": problem("The id is not a UUID."),
             "401": challenge("No access token, or one that is not accepted."),
             "403": challenge("The token lacks the scope."),
             "404": problem("There is no such operation."),
@@ -285,7 +286,7 @@ mod tests {
             );
         }
         let get = statuses(OPERATION, "get");
-        for status in [200, 401, 403, 404, 405, 500, 503] {
+        for status in [200, 400, 401, 403, 404, 405, 500, 503] {
             assert!(get.contains(&status.to_string()), "{status}");
         }
         for route in [JWKS, OPENAPI] {

@@ -58,11 +58,13 @@ pub(crate) struct Passage {
 }
 
 impl Passage {
-    /// Has it written down and sets it on its way; answers as soon as the ledger has it.
+    /// Has it written down and sets it on its way; answers as soon as the ledger has it. `sealed_for`
+    /// is the refusal if no forest can open its seal: then that is its end, unless the same event
+    /// was here before.
     pub(crate) async fn submit(
         self: &Arc<Self>,
         submission: Submission,
-        sealed_for: Vec<ForestId>,
+        sealed_for: Result<Vec<ForestId>, Refusal>,
         sender: Sender,
         permit: Arc<OwnedSemaphorePermit>,
     ) -> Result<Ticket, Problem> {
@@ -83,7 +85,7 @@ impl Passage {
     async fn pass(
         &self,
         submission: Submission,
-        sealed_for: Vec<ForestId>,
+        sealed_for: Result<Vec<ForestId>, Refusal>,
         sender: Sender,
         answer: oneshot::Sender<Result<Ticket, Problem>>,
     ) {
@@ -132,6 +134,12 @@ impl Passage {
         let Some((operation, after, perhaps_repeated)) = publish else {
             return;
         };
+        let sealed_for = match sealed_for {
+            Ok(forests) => forests,
+            // a twin may be with a writer that still has the key: it alone can tell the end
+            Err(_) if perhaps_repeated => Vec::new(),
+            Err(refusal) => return self.end(&operation, refusal).await,
+        };
         let request = v1::Request {
             operation: Some(operation.as_ref().into()),
             sealed_password: submission.seal.map(|seal| seal.text).unwrap_or_default(),
@@ -148,15 +156,19 @@ impl Passage {
     /// never reached the broker, only this replica knows that nothing was written, and says so.
     async fn publish(&self, operation: &Operation, mut request: v1::Request) {
         let mut pause = FIRST_PAUSE;
+        let mut tried = false;
         let refusal = loop {
             let left = operation.remaining(OffsetDateTime::now_utc());
             let Some(time_to_live) = Duration::try_from(left).ok().filter(|left| !left.is_zero())
             else {
-                break Refusal::new(
-                    Reason::DeadlineExceeded,
-                    "the message broker could not be reached before the deadline",
-                );
+                let why = if tried {
+                    "the message broker could not be reached before the deadline"
+                } else {
+                    "the deadline had passed when the event arrived; nothing was changed"
+                };
+                break Refusal::new(Reason::DeadlineExceeded, why);
             };
+            tried = true;
             let message = Message {
                 body: request.encode_to_vec(),
                 id: operation.id.to_string(),
@@ -185,10 +197,18 @@ impl Passage {
             tracing::warn!("it is not known whether it was published");
             return;
         }
+        self.end(operation, refusal).await;
+    }
+
+    /// Ends what only this replica knows of: recorded first, then told.
+    async fn end(&self, operation: &Operation, refusal: Refusal) {
         let report = self.certain_end(operation, refusal);
-        self.waiters.complete(operation.id, &report);
-        if let Err(error) = self.ledger.record(report).await {
-            tracing::error!(%error, "its end could not be recorded");
+        match self.ledger.record(report.clone()).await {
+            Ok(()) => self.waiters.complete(operation.id, &report),
+            // whoever waits asks the ledger, and believes only that
+            Err(error) => {
+                tracing::error!(%error, "its end could not be recorded");
+            }
         }
     }
 

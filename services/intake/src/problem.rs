@@ -110,11 +110,12 @@ impl Problem {
     /// The same, seen from the batch the event is in.
     pub(crate) fn at(mut self, index: usize) -> Self {
         let content = &mut self.0;
-        content.detail = format!("[{index}].{}", content.detail);
-        content.field = content
-            .field
-            .take()
-            .map(|field| format!("[{index}].{field}"));
+        let separator = if content.field.is_some() { "." } else { ": " };
+        content.detail = format!("[{index}]{separator}{}", content.detail);
+        content.field = Some(match content.field.take() {
+            Some(field) => format!("[{index}].{field}"),
+            None => format!("[{index}]"),
+        });
         self
     }
 
@@ -125,10 +126,6 @@ impl Problem {
 
     fn retry_after(self, seconds: u32) -> Self {
         self.header(RETRY_AFTER, seconds.to_string())
-    }
-
-    pub(crate) const fn reason(&self) -> Option<Reason> {
-        self.0.reason
     }
 
     pub(crate) const fn status(&self) -> StatusCode {

@@ -4,11 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use bus::{BrokerConfig, Bus, Deliveries, Delivery, Queue};
-use chassis::{Chassis, Gate, config, rpc};
+use chassis::{Chassis, Gate, config, rpc, tls};
 use operation::OperationId;
 use prost::Message as _;
 use proto::v1;
-use tokio::{net::TcpListener, sync::Semaphore};
+use secrecy::ExposeSecret as _;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -18,6 +20,7 @@ use crate::{
     door::{self, Door},
     keys::SealingKeys,
     ledger::Ledger,
+    listener::Listener,
     observe::Operations,
     passage::Passage,
     waiters::Waiters,
@@ -29,11 +32,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
     let settings = &chassis.config;
     let shutdown = chassis.shutdown.clone();
-    if settings.intake.certificate_file.is_some() || settings.intake.key_file.is_some() {
-        bail!(
-            "intake.certificate_file, intake.key_file: this door speaks plain HTTP; end TLS in front of it and leave them out"
-        );
-    }
+    let tls = tls(&settings.intake)?;
     let tokens = config::required(settings.intake.tokens.clone(), "intake.tokens")?;
     let source = match (tokens.jwks_file, tokens.jwks_url) {
         (Some(path), None) => KeySource::File(path),
@@ -42,7 +41,7 @@ pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
     };
     let broker_gate = chassis.readiness.require("broker");
     let ledger_gate = chassis.readiness.require("ledger");
-    let listener = TcpListener::bind(settings.intake.listen)
+    let listener = Listener::bind(settings.intake.listen, tls)
         .await
         .with_context(|| format!("intake.listen: cannot bind {}", settings.intake.listen))?;
 
@@ -100,16 +99,35 @@ pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
         watch_readiness(bus, ledger, broker_gate, ledger_gate, shutdown.clone()),
     );
 
-    tracing::info!(address = %listener.local_addr()?, "listening");
-    let stop = shutdown.clone();
-    let served = axum::serve(listener, door::router(door))
-        .with_graceful_shutdown(async move { stop.cancelled().await })
-        .await;
+    tracing::info!(address = %listener.address(), tls = listener.ends_tls(), "listening");
+    listener.serve(door::router(door), &shutdown).await;
     // No caller is left; what the ledger has is still published, or its end is recorded.
     tasks.close();
     tasks.wait().await;
     bus_shutdown.cancel();
-    served.context("the door broke down")
+    Ok(())
+}
+
+/// With a certificate and its key the door ends TLS itself.
+fn tls(intake: &config::Intake) -> anyhow::Result<Option<TlsAcceptor>> {
+    let (certificate, key) = match (&intake.certificate_file, &intake.key_file) {
+        (None, None) => return Ok(None),
+        (certificate, key) => (
+            config::required(certificate.as_deref(), "intake.certificate_file")?,
+            config::required(key.as_deref(), "intake.key_file")?,
+        ),
+    };
+    let chain = config::read_file(certificate)?;
+    let secret = config::read_secret(key)?;
+    let config =
+        tls::server_config(&chain, secret.expose_secret().as_bytes()).with_context(|| {
+            format!(
+                "intake.certificate_file {}, intake.key_file {}",
+                certificate.display(),
+                key.display()
+            )
+        })?;
+    Ok(Some(TlsAcceptor::from(config)))
 }
 
 fn broker(broker: &config::Broker) -> anyhow::Result<BrokerConfig> {

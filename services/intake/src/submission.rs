@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::event::{Event, EventError};
+use crate::event::{Event, EventError, breaks_lines};
 
 /// The furthest an event may set its deadline.
 pub(crate) const LONGEST_DEADLINE: Duration = Duration::hours(24);
@@ -131,6 +131,8 @@ fn digest(event: &Event) -> Vec<u8> {
     context.finish().as_ref().to_vec()
 }
 
+/// One that has passed is not malformed: the event may be a repeat of one that was carried out in
+/// time, and whoever sends it is told how that ended. If it is new, it ends expired.
 fn deadline(
     expiry_time: Option<OffsetDateTime>,
     now: OffsetDateTime,
@@ -138,10 +140,6 @@ fn deadline(
 ) -> Result<OffsetDateTime, EventError> {
     match expiry_time {
         None => Ok(now + default_deadline),
-        Some(expiry) if expiry <= now => Err(EventError::malformed(
-            "expirytime",
-            "already past; send the event again with a later one",
-        )),
         Some(expiry) if expiry - now > LONGEST_DEADLINE => Err(EventError::malformed(
             "expirytime",
             "more than 24 hours ahead; choose an earlier one",
@@ -186,6 +184,9 @@ where
     let field = || format!("data.user.{name}");
     match member(user, name) {
         None => Ok(None),
+        Some(Value::String(text)) if text.chars().any(breaks_lines) => {
+            Err(EventError::malformed(field(), "holds a control character"))
+        }
         Some(Value::String(text)) => text
             .parse()
             .map(Some)
@@ -196,9 +197,19 @@ where
 
 fn user(data: &Map<String, Value>) -> Result<UserReference, EventError> {
     let user = object(data, "user")?;
+    let security_identifier = identifier::<SecurityIdentifier>(user, "securityIdentifier")?;
+    // A seal is bound to the identifier as sent: there is one way to write each.
+    if let Some(sid) = &security_identifier
+        && member(user, "securityIdentifier").and_then(Value::as_str) != Some(&sid.to_string())
+    {
+        return Err(EventError::malformed(
+            "data.user.securityIdentifier",
+            "write its numbers without leading zeros",
+        ));
+    }
     UserReference::new(
         identifier::<SourceAnchor>(user, "sourceAnchor")?,
-        identifier::<SecurityIdentifier>(user, "securityIdentifier")?,
+        security_identifier,
         identifier::<UserPrincipalName>(user, "userPrincipalName")?,
         identifier::<DomainName>(user, "domain")?,
     )
@@ -225,7 +236,7 @@ fn initiator(data: &Map<String, Value>) -> Result<Initiator, EventError> {
     let id = match member(initiator, "id") {
         None => None,
         Some(Value::String(id))
-            if id.len() <= LONGEST_INITIATOR_ID && !id.chars().any(char::is_control) =>
+            if id.len() <= LONGEST_INITIATOR_ID && !id.chars().any(breaks_lines) =>
         {
             Some(id.clone())
         }

@@ -116,6 +116,17 @@ fn passwords_have_one_to_256_characters() {
         claims[name] = value;
         open_json(&claims).map(drop)
     };
+    // two UTF-16 code units each
+    let (longest, longer) = ("😀".repeat(128), "😀".repeat(129));
+    assert_eq!(password("newPassword", json!(longest)), Ok(()));
+    assert_eq!(
+        password("newPassword", json!(longer)),
+        Err(OpenError::PasswordTooLong)
+    );
+    assert_eq!(
+        password("newPassword", json!("a\u{0}b")),
+        Err(OpenError::PasswordHasNul)
+    );
     let (longest, longer) = ("ψ".repeat(256), "ψ".repeat(257));
     assert_eq!(
         password("newPassword", json!("")),

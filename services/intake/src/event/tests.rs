@@ -72,7 +72,16 @@ fn header_values_are_unquoted_and_percent_decoded_once() {
         assert_eq!(one(&headers, b"{}").unwrap().id, read);
     }
     for sent in [
-        "%", "%4", "%zz", "%C3%28", "%E2%82", "\"open", "\"a\"b", "%00", "%0A",
+        "%",
+        "%4",
+        "%zz",
+        "%C3%28",
+        "%E2%82",
+        "\"open",
+        "\"a\"b",
+        "%00",
+        "%0A",
+        "%E2%80%A8",
     ] {
         let mut headers = headers(&BINARY);
         headers.insert("ce-id", sent.parse().unwrap());
@@ -166,6 +175,12 @@ fn other_content_types_are_not_supported() {
             "{content}"
         );
     }
+    let mut coded = headers(&BINARY);
+    coded.insert("content-encoding", HeaderValue::from_static("identity"));
+    assert!(parse(&coded, b"{}").is_ok());
+    coded.insert("content-encoding", HeaderValue::from_static("gzip"));
+    let error = parse(&coded, b"{}").unwrap_err();
+    assert!(matches!(error, EventError::UnsupportedMediaType(_)));
     let error = parse(&HeaderMap::new(), b"{}").unwrap_err();
     assert!(matches!(error, EventError::UnsupportedMediaType(_)));
 }

@@ -46,6 +46,9 @@ fn a_malformed_event_names_the_field() {
     assert_eq!(body["field"], "[2].data.user");
     assert_eq!(body["detail"], "[2].data.user: missing");
     assert_eq!(body["type"], "about:blank");
+    let throttled = Problem::too_many("slow down", 3).at(1).to_json();
+    assert_eq!(throttled["field"], "[1]");
+    assert_eq!(throttled["detail"], "[1]: slow down");
 }
 
 #[test]
