@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use operation::ForestId;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder};
 use sealing::PublicKeys;
 use serde_json::Value;
 
@@ -13,12 +13,14 @@ use crate::event::Event;
 use crate::wait::until;
 
 const STRUCTURED: &str = "application/cloudevents+json";
+const BATCHED: &str = "application/cloudevents-batch+json";
 /// Longer than the longest deadline an event gets by itself.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Door {
     client: Client,
     intake: lab::Intake,
+    key_set: Value,
     keys: PublicKeys,
     forests: Vec<ForestId>,
 }
@@ -53,6 +55,46 @@ impl Answer {
         self.headers.get(LOCATION)?.to_str().ok()
     }
 
+    /// A problem (RFC 9457) with this status that names this field of the event.
+    pub fn expect_malformed(&self, field: &str) -> anyhow::Result<()> {
+        ensure!(
+            self.status == 400
+                && self.text("field") == field
+                && self.text("detail").contains(field),
+            "not 400 for {field}: {} {}",
+            self.status,
+            self.body
+        );
+        self.expect_problem()
+    }
+
+    /// Every member that RFC 9457 names, and as what it is sent.
+    pub fn expect_problem(&self) -> anyhow::Result<()> {
+        let media_type = self
+            .headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        ensure!(
+            media_type == Some("application/problem+json"),
+            "a problem sent as {media_type:?}: {} {}",
+            self.status,
+            self.body
+        );
+        ensure!(
+            self.body.get("status") == Some(&Value::from(self.status))
+                && ["type", "title", "detail"]
+                    .iter()
+                    .all(|member| !self.text(member).is_empty()),
+            "not a whole problem: {}",
+            self.body
+        );
+        Ok(())
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     pub fn expect_applied(&self) -> anyhow::Result<()> {
         ensure!(
             self.status == 200 && self.text("status") == "applied",
@@ -74,15 +116,12 @@ impl Answer {
             self.status,
             self.body
         );
-        let media_type = self
-            .headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok());
         ensure!(
-            media_type == Some("application/problem+json"),
-            "a problem sent as {media_type:?}"
+            self.text("actor") == reason.actor().as_str() && self.body.get("violations").is_some(),
+            "who must act is not told: {}",
+            self.body
         );
-        Ok(())
+        self.expect_problem()
     }
 }
 
@@ -96,6 +135,7 @@ impl Door {
             .error_for_status()?
             .bytes()
             .await?;
+        let key_set = serde_json::from_slice(&json)?;
         let keys = PublicKeys::from_jwks(&json)?;
         let mut forests: Vec<ForestId> = Vec::new();
         for key in keys.iter() {
@@ -106,9 +146,65 @@ impl Door {
         Ok(Self {
             client,
             intake,
+            key_set,
             keys,
             forests,
         })
+    }
+
+    /// The same door, reached another way: over TLS for one.
+    #[must_use]
+    pub fn at(mut self, url: &str, client: Client) -> Self {
+        url.clone_into(&mut self.intake.url);
+        self.client = client;
+        self
+    }
+
+    /// The public sealing keys as they are published.
+    pub const fn key_set(&self) -> &Value {
+        &self.key_set
+    }
+
+    /// Every replica's address.
+    pub fn urls(&self) -> &[String] {
+        &self.intake.urls
+    }
+
+    /// A request without a token.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client
+            .request(method, format!("{}{path}", self.intake.url))
+    }
+
+    /// The token with every scope.
+    pub fn token(&self) -> &str {
+        &self.intake.token
+    }
+
+    /// An event with the token and nothing said of its mode.
+    pub fn post(&self) -> RequestBuilder {
+        self.request(Method::POST, "/v1/events")
+            .bearer_auth(&self.intake.token)
+    }
+
+    /// Sends the event as it is to one replica.
+    pub async fn send_to(&self, replica: &str, event: &Value) -> anyhow::Result<Answer> {
+        let request = self
+            .client
+            .post(format!("{replica}/v1/events"))
+            .bearer_auth(&self.intake.token)
+            .header(CONTENT_TYPE, STRUCTURED)
+            .body(event.to_string());
+        self.answer(request).await
+    }
+
+    /// Sends several events as one batch.
+    pub async fn send_batch(&self, events: &[Value]) -> anyhow::Result<Answer> {
+        let request = self
+            .post()
+            .header(CONTENT_TYPE, BATCHED)
+            .body(Value::from(events).to_string());
+        self.answer(request).await
     }
 
     /// The event as JSON, sealed to the keys the door publishes.
@@ -188,13 +284,12 @@ impl Door {
     }
 
     fn events(&self, token: &str) -> RequestBuilder {
-        self.client
-            .post(format!("{}/v1/events", self.intake.url))
+        self.request(Method::POST, "/v1/events")
             .bearer_auth(token)
             .header(CONTENT_TYPE, STRUCTURED)
     }
 
-    async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Answer> {
+    pub async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Answer> {
         let began = Instant::now();
         let response = request.send().await?;
         let status = response.status().as_u16();

@@ -13,13 +13,16 @@ const SEAL_LASTS: Duration = Duration::minutes(5);
 #[derive(Clone)]
 pub struct Event {
     id: String,
+    source: String,
     kind: Kind,
     user: Map<String, Value>,
-    subject: String,
+    /// Whom the seal is about, if not the person the event names.
+    subject: Option<String>,
     initiator: &'static str,
     new_password: Option<String>,
     current_password: Option<String>,
     must_change: bool,
+    unlock: Option<bool>,
     sealed_to: Option<String>,
 }
 
@@ -29,13 +32,15 @@ impl Event {
         user.insert("userPrincipalName".to_owned(), json!(user_principal_name));
         Self {
             id: uuid::Uuid::now_v7().to_string(),
+            source: SOURCE.to_owned(),
             kind,
             user,
-            subject: user_principal_name.to_owned(),
+            subject: None,
             initiator: "user",
             new_password: None,
             current_password: None,
             must_change: false,
+            unlock: None,
             sealed_to: None,
         }
     }
@@ -72,12 +77,43 @@ impl Event {
         self
     }
 
+    /// A lockout is to stay.
+    #[must_use]
+    pub fn keeping_a_lockout(mut self) -> Self {
+        self.unlock = Some(false);
+        self
+    }
+
     /// Names the person by source anchor alone.
     #[must_use]
     pub fn by_source_anchor(mut self, anchor: &str) -> Self {
         self.user.clear();
-        self.user.insert("sourceAnchor".to_owned(), json!(anchor));
-        anchor.clone_into(&mut self.subject);
+        self.naming("sourceAnchor", anchor)
+    }
+
+    /// Names the person by this too.
+    #[must_use]
+    pub fn naming(mut self, identifier: &str, value: &str) -> Self {
+        self.user.insert(identifier.to_owned(), json!(value));
+        self
+    }
+
+    /// Names the person by everything but this.
+    #[must_use]
+    pub fn without(mut self, identifier: &str) -> Self {
+        self.user.remove(identifier);
+        self
+    }
+
+    #[must_use]
+    pub fn with_id(mut self, id: &str) -> Self {
+        id.clone_into(&mut self.id);
+        self
+    }
+
+    #[must_use]
+    pub fn from_source(mut self, source: &str) -> Self {
+        source.clone_into(&mut self.source);
         self
     }
 
@@ -91,12 +127,37 @@ impl Event {
     /// Binds the seal to somebody else than the event names.
     #[must_use]
     pub fn sealed_about(mut self, subject: &str) -> Self {
-        subject.clone_into(&mut self.subject);
+        self.subject = Some(subject.to_owned());
         self
     }
 
     pub const fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// What the plaintext of its seal is, were it sealed now.
+    pub fn claims(&self) -> Value {
+        let now = OffsetDateTime::now_utc();
+        let mut claims = json!({
+            "iss": self.source, "jti": self.id, "sub": self.sealed_subject(), "purpose": self.kind.as_str(),
+            "iat": now.unix_timestamp(), "exp": (now + SEAL_LASTS).unix_timestamp(),
+            "newPassword": self.new_password,
+        });
+        if let (Some(members), Some(current)) = (claims.as_object_mut(), &self.current_password) {
+            members.insert("currentPassword".to_owned(), json!(current));
+        }
+        claims
+    }
+
+    /// The first that is given of source anchor, security identifier and user principal name.
+    fn sealed_subject(&self) -> String {
+        self.subject.clone().unwrap_or_else(|| {
+            ["sourceAnchor", "securityIdentifier", "userPrincipalName"]
+                .into_iter()
+                .find_map(|name| self.user.get(name)?.as_str())
+                .unwrap_or_default()
+                .to_owned()
+        })
     }
 
     /// The event in CloudEvents' structured mode.
@@ -112,11 +173,14 @@ impl Event {
             if self.must_change {
                 members.insert("mustChangeAtNextSignIn".to_owned(), json!(true));
             }
+            if let Some(unlock) = self.unlock {
+                members.insert("unlock".to_owned(), json!(unlock));
+            }
         }
         Ok(json!({
             "specversion": "1.0",
             "id": self.id,
-            "source": SOURCE,
+            "source": self.source,
             "type": self.kind.event_type(),
             "datacontenttype": "application/json",
             "data": data,
@@ -140,9 +204,9 @@ impl Event {
             })
             .collect::<anyhow::Result<Vec<&PublicKey>>>()?;
         let binding = Binding {
-            issuer: SOURCE.to_owned(),
+            issuer: self.source.clone(),
             event_id: self.id.clone(),
-            subject: self.subject.clone(),
+            subject: self.sealed_subject(),
             kind: self.kind,
         };
         let contents = Contents {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, Mod, Scope, SearchEntry};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use rustls::{ClientConfig, RootCertStore};
@@ -30,6 +32,15 @@ pub enum SignIn {
 pub struct DomainController {
     forest: lab::Forest,
     tls: Arc<ClientConfig>,
+}
+
+/// By what an event can name an object.
+#[derive(Debug, Clone)]
+pub struct Identifiers {
+    /// Base64 of `objectGUID`: nobody of the lab's ordinary people has a `mS-DS-ConsistencyGuid`.
+    pub source_anchor: String,
+    /// None for contacts.
+    pub security_identifier: Option<String>,
 }
 
 /// An open connection, closed when it is dropped.
@@ -156,27 +167,133 @@ impl DomainController {
         Ok(connection)
     }
 
-    /// Sets the scene: a fresh password, and no lockout left from before.
-    pub async fn start_with_fresh_password(&self, person: &str) -> anyhow::Result<String> {
-        let password = crate::fresh_password();
-        let mut connection = self.as_administrator().await?;
+    /// The one object that a filter finds.
+    async fn find(&self, connection: &mut Connection, filter: &str) -> anyhow::Result<SearchEntry> {
         let (entries, _) = connection
             .ldap
             .with_timeout(PATIENCE)
             .search(
                 &self.forest.base_dn,
                 Scope::Subtree,
-                &format!("(userPrincipalName={})", ldap3::ldap_escape(person)),
-                vec!["distinguishedName"],
+                filter,
+                vec!["distinguishedName", "objectGUID", "objectSid"],
             )
             .await?
             .success()?;
-        let dn = entries
+        let mut found = entries
             .into_iter()
             .filter(|entry| !entry.is_ref() && !entry.is_intermediate())
-            .map(|entry| SearchEntry::construct(entry).dn)
+            .map(SearchEntry::construct);
+        let first = found
             .next()
-            .with_context(|| format!("{person} is not in forest {}", self.forest.id))?;
+            .with_context(|| format!("{filter} is not in forest {}", self.forest.id))?;
+        ensure!(found.next().is_none(), "{filter} finds more than one");
+        Ok(first)
+    }
+
+    async fn find_person(
+        &self,
+        connection: &mut Connection,
+        person: &str,
+    ) -> anyhow::Result<SearchEntry> {
+        let filter = format!("(userPrincipalName={})", ldap3::ldap_escape(person));
+        self.find(connection, &filter).await
+    }
+
+    pub fn domain(&self) -> &str {
+        &self.forest.domain
+    }
+
+    /// By what else than their user principal name a person can be named.
+    pub async fn identifiers(&self, person: &str) -> anyhow::Result<Identifiers> {
+        let mut connection = self.as_administrator().await?;
+        identifiers(&self.find_person(&mut connection, person).await?)
+    }
+
+    /// The domain controller's own account.
+    pub async fn computer(&self) -> anyhow::Result<Identifiers> {
+        let mut connection = self.as_administrator().await?;
+        identifiers(&self.find(&mut connection, "(objectClass=computer)").await?)
+    }
+
+    /// A contact beside the people, new if it is not there.
+    pub async fn contact(&self, name: &str) -> anyhow::Result<Identifiers> {
+        let mut connection = self.as_administrator().await?;
+        let dn = format!("CN={name},OU=People,{}", self.forest.base_dn);
+        let class = HashSet::from(["contact"]);
+        let added = connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .add(&dn, vec![("objectClass", class)])
+            .await?;
+        // 68: entryAlreadyExists
+        ensure!(matches!(added.rc, 0 | 68), "no contact: {added}");
+        identifiers(
+            &self
+                .find(
+                    &mut connection,
+                    &format!("(&(objectClass=contact)(cn={name}))"),
+                )
+                .await?,
+        )
+    }
+
+    /// Lets the person's password age beyond what they may have by a policy of their own.
+    pub async fn expire_password(&self, person: &str) -> anyhow::Result<()> {
+        let mut connection = self.as_administrator().await?;
+        let person_dn = self.find_person(&mut connection, person).await?.dn;
+        let name = person.split('@').next().unwrap_or_default();
+        let dn = format!(
+            "CN=short-lived {name},CN=Password Settings Container,CN=System,{}",
+            self.forest.base_dn
+        );
+        // MS-ADTS 3.1.1.8.1: times are negative, in units of 100 nanoseconds
+        let attributes = [
+            ("objectClass", "msDS-PasswordSettings"),
+            ("msDS-PasswordSettingsPrecedence", "1"),
+            ("msDS-PasswordReversibleEncryptionEnabled", "FALSE"),
+            ("msDS-PasswordHistoryLength", "24"),
+            ("msDS-PasswordComplexityEnabled", "TRUE"),
+            ("msDS-MinimumPasswordLength", "8"),
+            ("msDS-MinimumPasswordAge", "0"),
+            ("msDS-MaximumPasswordAge", "-20000000"),
+            ("msDS-LockoutThreshold", "0"),
+            ("msDS-LockoutObservationWindow", "-18000000000"),
+            ("msDS-LockoutDuration", "-18000000000"),
+            ("msDS-PSOAppliesTo", person_dn.as_str()),
+        ]
+        .map(|(name, value)| (name, HashSet::from([value])));
+        let added = connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .add(&dn, attributes.to_vec())
+            .await?;
+        ensure!(matches!(added.rc, 0 | 68), "no password policy: {added}");
+        Ok(())
+    }
+
+    /// Lifts what [`Self::expire_password`] has set.
+    pub async fn lift_expiry(&self, person: &str) -> anyhow::Result<()> {
+        let mut connection = self.as_administrator().await?;
+        let name = person.split('@').next().unwrap_or_default();
+        let dn = format!(
+            "CN=short-lived {name},CN=Password Settings Container,CN=System,{}",
+            self.forest.base_dn
+        );
+        connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .delete(&dn)
+            .await?
+            .success()?;
+        Ok(())
+    }
+
+    /// Sets the scene: a fresh password, and no lockout left from before.
+    pub async fn start_with_fresh_password(&self, person: &str) -> anyhow::Result<String> {
+        let password = crate::fresh_password();
+        let mut connection = self.as_administrator().await?;
+        let dn = self.find_person(&mut connection, person).await?.dn;
         // MS-ADTS 3.1.1.3.1.5: the quoted password in UTF-16, little-endian
         let quoted: Vec<u8> = format!("\"{password}\"")
             .encode_utf16()
@@ -212,4 +329,23 @@ impl DomainController {
         );
         Ok(())
     }
+}
+
+fn identifiers(entry: &SearchEntry) -> anyhow::Result<Identifiers> {
+    // whatever happens to be UTF-8 is among the texts
+    let bytes = |name: &str| {
+        let texts = entry.attrs.get(name).and_then(|values| values.first());
+        let raw = entry.bin_attrs.get(name).and_then(|values| values.first());
+        raw.cloned()
+            .or_else(|| texts.map(|text| text.clone().into_bytes()))
+    };
+    let guid = bytes("objectGUID").with_context(|| format!("{} has no objectGUID", entry.dn))?;
+    let security_identifier = bytes("objectSid")
+        .map(|sid| operation::SecurityIdentifier::from_bytes(&sid))
+        .transpose()?
+        .map(|sid| sid.to_string());
+    Ok(Identifiers {
+        source_anchor: STANDARD.encode(guid),
+        security_identifier,
+    })
 }

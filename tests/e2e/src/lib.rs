@@ -7,13 +7,19 @@ mod collector;
 mod door;
 mod event;
 mod forest;
+mod issuer;
 pub mod scrape;
+mod seal;
+mod services;
 mod wait;
 
 pub use collector::{Collector, Seen};
 pub use door::{Answer, Door};
 pub use event::Event;
-pub use forest::{DomainController, SignIn};
+pub use forest::{DomainController, Identifiers, SignIn};
+pub use issuer::Issuer;
+pub use seal::HandMade;
+pub use services::Services;
 pub use wait::until;
 
 use anyhow::Context;

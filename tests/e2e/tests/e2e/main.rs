@@ -1,9 +1,22 @@
 //! The product from outside, on the running lab: what is asked for at the door is true at the domain controller.
 
+mod access;
 mod admission;
 mod applied;
+mod bad_input;
+mod bad_seals;
+mod batches;
+mod deadlines;
+mod doors;
+mod duplicates;
+mod foreign;
+mod identifiers;
+mod lockouts;
 mod measured;
+mod odd_characters;
 mod people;
+mod preferences;
 mod refused;
 mod stalled;
+mod tls;
 mod traced;

@@ -21,6 +21,22 @@ pub(crate) const SEALED_TO_ONE_FOREST: usize = 14;
 pub(crate) const TOO_LATE: usize = 15;
 pub(crate) const DEAD_WRITER: usize = 16;
 pub(crate) const SUPERSEDED: usize = 17;
+pub(crate) const MODES: usize = 18;
+pub(crate) const BATCHED: usize = 19;
+pub(crate) const PREFERRING: usize = 20;
+pub(crate) const TWINS: usize = 21;
+pub(crate) const THROTTLED: usize = 22;
+pub(crate) const IDENTIFIED: usize = 23;
+pub(crate) const LOCKED_OR_NOT: usize = 24;
+pub(crate) const FORCED_TO_CHANGE: usize = 25;
+pub(crate) const HURRIED: usize = 26;
+/// Whom nothing that is sent wrongly may touch.
+pub(crate) const UNTOUCHED: usize = 27;
+pub(crate) const ODD_CHARACTERS: usize = 28;
+/// The README's example in the first forest, the door with TLS in the last.
+pub(crate) const FOREIGN: usize = 29;
+/// In the last forest: throttled is one of the first.
+pub(crate) const SEALED_BY_HAND: usize = THROTTLED;
 
 pub(crate) const OUT_OF_SCOPE: &str = "otto.outside";
 pub(crate) const PROTECTED: &str = "petra.protected";
