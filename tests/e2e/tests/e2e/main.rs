@@ -3,6 +3,7 @@
 mod access;
 mod admission;
 mod applied;
+mod bad_bodies;
 mod bad_input;
 mod bad_seals;
 mod batches;
@@ -12,6 +13,7 @@ mod duplicates;
 mod foreign;
 mod identifiers;
 mod lockouts;
+mod malformed_seals;
 mod measured;
 mod odd_characters;
 mod people;
