@@ -198,6 +198,22 @@ impl Door {
         self.answer(request).await
     }
 
+    pub async fn send_with_preference(
+        &self,
+        replica: &str,
+        event: &Value,
+        preference: &str,
+    ) -> anyhow::Result<Answer> {
+        let request = self
+            .client
+            .post(format!("{replica}/v1/events"))
+            .bearer_auth(&self.intake.token)
+            .header(CONTENT_TYPE, STRUCTURED)
+            .header("prefer", preference)
+            .body(event.to_string());
+        self.answer(request).await
+    }
+
     /// Sends several events as one batch.
     pub async fn send_batch(&self, events: &[Value]) -> anyhow::Result<Answer> {
         let request = self

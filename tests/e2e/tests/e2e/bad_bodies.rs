@@ -76,17 +76,29 @@ async fn what_is_not_json_is_told_so() -> anyhow::Result<()> {
     services.expect_unharmed().await
 }
 
-/// Sends the body in chunks, its length untold, and reads the status.
-async fn send_chunked(world: &World, bytes: usize) -> anyhow::Result<String> {
+/// An event whose body is still to come.
+async fn begin(world: &World, framing: &str) -> anyhow::Result<TcpStream> {
     let url = world.door.urls().first().context("no intake")?;
     let address = url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await?;
     let head = format!(
         "POST /v1/events HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/cloudevents+json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+         Content-Type: application/cloudevents+json\r\n{framing}\r\nConnection: close\r\n\r\n",
         world.door.token()
     );
     stream.write_all(head.as_bytes()).await?;
+    Ok(stream)
+}
+
+async fn status(mut stream: TcpStream) -> anyhow::Result<String> {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Sends the body in chunks, its length untold, and reads the status.
+async fn send_chunked(world: &World, bytes: usize) -> anyhow::Result<String> {
+    let mut stream = begin(world, "Transfer-Encoding: chunked").await?;
     let chunk = [b' '; 4096];
     for _ in 0..bytes / chunk.len() {
         stream.write_all(b"1000\r\n").await?;
@@ -94,9 +106,16 @@ async fn send_chunked(world: &World, bytes: usize) -> anyhow::Result<String> {
         stream.write_all(b"\r\n").await?;
     }
     stream.write_all(b"0\r\n\r\n").await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer.lines().next().unwrap_or_default().to_owned())
+    status(stream).await
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for_for_ever() -> anyhow::Result<()> {
+    let world = World::enter().await?;
+    let mut slow = begin(&world, "Content-Length: 100").await?;
+    slow.write_all(b"{").await?;
+    assert_eq!(status(slow).await?, "HTTP/1.1 408 Request Timeout");
+    Ok(())
 }
 
 #[tokio::test]

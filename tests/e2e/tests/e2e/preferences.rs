@@ -1,11 +1,13 @@
 //! How long the caller wants to wait (RFC 7240).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use anyhow::{Context, ensure};
 use e2e::{Answer, Event, World, fresh_password};
 use reqwest::RequestBuilder;
 
 use crate::people;
+use crate::stalled::{WRITERS, signal_writers};
 
 fn preferring(world: &World, event: &serde_json::Value, preferences: &[&str]) -> RequestBuilder {
     let request = world
@@ -96,5 +98,58 @@ async fn a_caller_waits_as_long_as_it_prefers() -> anyhow::Result<()> {
             old = new;
         }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_is_kept_longer_than_they_prefer() -> anyhow::Result<()> {
+    let _alone = WRITERS.lock().await;
+    let world = World::enter().await?;
+    let forest = world.forests.last().context("the lab has no forest")?;
+    let event = world
+        .door
+        .prepare(&Event::unlock(forest.person(people::UNTOUCHED)?))?;
+    let began = Instant::now();
+    let waiting = |seconds: u32| {
+        let preference = format!("wait={seconds}");
+        let request = preferring(&world, &event, &[&preference]);
+        world.door.answer(request)
+    };
+    signal_writers(forest.id(), "-STOP")?;
+    let stalled = async {
+        let first = waiting(1).await?;
+        expect_pending(&first)?;
+        ensure!(
+            first.took >= Duration::from_secs(1),
+            "after {:?}",
+            first.took
+        );
+        ensure!(
+            first.took < Duration::from_secs(4),
+            "after {:?}",
+            first.took
+        );
+        // the same event while the first is under way, at the other replica too
+        for replica in world.door.urls() {
+            let again = world
+                .door
+                .send_with_preference(replica, &event, "respond-async")
+                .await?;
+            expect_pending(&again)?;
+            ensure!(
+                again.operation_id()? == first.operation_id()?,
+                "another operation"
+            );
+        }
+        Ok::<_, anyhow::Error>(first)
+    }
+    .await;
+    signal_writers(forest.id(), "-CONT")?;
+    let first = stalled?;
+    // whoever comes back waits for the end of the first
+    let last = waiting(25).await?;
+    last.expect_applied()?;
+    assert_eq!(last.operation_id()?, first.operation_id()?);
+    assert!(began.elapsed() < Duration::from_secs(25));
     Ok(())
 }

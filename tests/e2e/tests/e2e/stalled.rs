@@ -11,9 +11,9 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::people;
 
 /// One stall at a time: every test here stops the same writers.
-static WRITERS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+pub(crate) static WRITERS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-fn signal_writers(forest: &str, signal: &str) -> anyhow::Result<()> {
+pub(crate) fn signal_writers(forest: &str, signal: &str) -> anyhow::Result<()> {
     let prefix = format!("writer-{forest}-");
     for service in Lab::load()?.services {
         if service.name.starts_with(&prefix) {
