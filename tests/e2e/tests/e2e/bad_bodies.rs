@@ -133,7 +133,6 @@ async fn a_body_is_at_most_256_kib() -> anyhow::Result<()> {
     };
     let answer = world.door.send_raw(padded(LARGEST_BODY)?).await?;
     assert_eq!(answer.status, 404, "{}", answer.body);
-    // the last is announced too large to be taken in at all
     for length in [LARGEST_BODY + 1, 1 << 20, 6 << 20] {
         let answer = world.door.send_raw(padded(length)?).await?;
         assert_eq!(answer.status, 413, "{length}: {}", answer.body);

@@ -76,7 +76,11 @@ impl<'a> Scene<'a> {
             "{what}: {}",
             answer.body
         );
-        let shown = self.world.door.operation(answer.operation_id()?).await?;
+        let shown = self
+            .world
+            .door
+            .ended_operation(answer.operation_id()?)
+            .await?;
         ensure!(
             shown.text("status") == "refused" && shown.text("reason") == "seal-invalid",
             "{what}: {}",

@@ -24,7 +24,7 @@ async fn what_arrives_too_late_expires_and_writes_nothing() -> anyhow::Result<()
             event["expirytime"] = from_now(ahead)?;
             let answer = world.door.send_json(&event).await?;
             answer.expect_refused(504, Reason::DeadlineExceeded)?;
-            let shown = world.door.operation(answer.operation_id()?).await?;
+            let shown = world.door.ended_operation(answer.operation_id()?).await?;
             assert_eq!(shown.text("status"), "expired", "{}", shown.body);
             forest.prove(person, &new, &old).await?;
         }

@@ -183,7 +183,7 @@ async fn an_operation_is_shown_as_it_ended() -> anyhow::Result<()> {
     let event = Event::unlock(forest.person(people::MODES)?);
     let answer = world.door.send(&event).await?;
     answer.expect_applied()?;
-    let shown = world.door.operation(answer.operation_id()?).await?;
+    let shown = world.door.ended_operation(answer.operation_id()?).await?;
     assert_eq!(shown.status, 200);
     // the ledger and the answer tell the same story
     assert_eq!(shown.body["notes"], json!(["the account was not locked"]));
@@ -197,13 +197,12 @@ async fn an_operation_is_shown_as_it_ended() -> anyhow::Result<()> {
         assert_eq!(body["reason"], Value::Null);
         assert_eq!(body["notes"], shown.body["notes"]);
         let steps = body["steps"].as_array().cloned().unwrap_or_default();
-        let names: Vec<_> = steps
-            .iter()
-            .filter_map(|step| step["step"].as_str())
-            .collect();
-        assert_eq!(names, ["accepted", "routed", "written", "ended"]);
+        assert!(steps.len() > 1, "{body}");
         for step in &steps {
             assert_eq!(members(step), ["at", "detail", "service", "step"]);
+            // the answer may tell less than the ledger, and nothing else
+            let told = shown.body["steps"].as_array();
+            assert!(told.is_some_and(|told| told.contains(step)), "{step}");
         }
         for moment in ["acceptedAt", "completedAt"] {
             let text = body[moment].as_str().unwrap_or_default();
@@ -213,9 +212,19 @@ async fn an_operation_is_shown_as_it_ended() -> anyhow::Result<()> {
         }
     }
 
+    let names: Vec<_> = (0..4)
+        .map(|step| shown.body["steps"][step]["step"].as_str())
+        .collect();
+    assert_eq!(
+        names,
+        ["accepted", "routed", "written", "ended"].map(Some),
+        "{}",
+        shown.body
+    );
+
     let nobody = Event::unlock(&forest.named(people::UNKNOWN));
     let refused = world.door.send(&nobody).await?;
-    let shown = world.door.operation(refused.operation_id()?).await?;
+    let shown = world.door.ended_operation(refused.operation_id()?).await?;
     assert_eq!(shown.status, 200, "{}", shown.body);
     assert_eq!(shown.body["status"], "refused");
     assert_eq!(shown.body["reason"], "user-not-found");
