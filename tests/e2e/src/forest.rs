@@ -238,54 +238,26 @@ impl DomainController {
         )
     }
 
-    /// Lets the person's password age beyond what they may have by a policy of their own.
-    pub async fn expire_password(&self, person: &str) -> anyhow::Result<()> {
-        let mut connection = self.as_administrator().await?;
-        let person_dn = self.find_person(&mut connection, person).await?.dn;
-        let name = person.split('@').next().unwrap_or_default();
-        let dn = format!(
-            "CN=short-lived {name},CN=Password Settings Container,CN=System,{}",
-            self.forest.base_dn
-        );
-        // MS-ADTS 3.1.1.8.1: times are negative, in units of 100 nanoseconds
-        let attributes = [
-            ("objectClass", "msDS-PasswordSettings"),
-            ("msDS-PasswordSettingsPrecedence", "1"),
-            ("msDS-PasswordReversibleEncryptionEnabled", "FALSE"),
-            ("msDS-PasswordHistoryLength", "24"),
-            ("msDS-PasswordComplexityEnabled", "TRUE"),
-            ("msDS-MinimumPasswordLength", "8"),
-            ("msDS-MinimumPasswordAge", "0"),
-            ("msDS-MaximumPasswordAge", "-20000000"),
-            ("msDS-LockoutThreshold", "0"),
-            ("msDS-LockoutObservationWindow", "-18000000000"),
-            ("msDS-LockoutDuration", "-18000000000"),
-            ("msDS-PSOAppliesTo", person_dn.as_str()),
-        ]
-        .map(|(name, value)| (name, HashSet::from([value])));
-        let added = connection
-            .ldap
-            .with_timeout(PATIENCE)
-            .add(&dn, attributes.to_vec())
-            .await?;
-        ensure!(matches!(added.rc, 0 | 68), "no password policy: {added}");
-        Ok(())
+    /// The account's time is over.
+    pub async fn expire_account(&self, person: &str) -> anyhow::Result<()> {
+        self.replace(person, "accountExpires", "1").await
     }
 
-    /// Lifts what [`Self::expire_password`] has set.
-    pub async fn lift_expiry(&self, person: &str) -> anyhow::Result<()> {
+    /// The account's time is never over (MS-ADA1, accountExpires: 0).
+    pub async fn extend_account(&self, person: &str) -> anyhow::Result<()> {
+        self.replace(person, "accountExpires", "0").await
+    }
+
+    async fn replace(&self, person: &str, attribute: &str, value: &str) -> anyhow::Result<()> {
         let mut connection = self.as_administrator().await?;
-        let name = person.split('@').next().unwrap_or_default();
-        let dn = format!(
-            "CN=short-lived {name},CN=Password Settings Container,CN=System,{}",
-            self.forest.base_dn
-        );
+        let dn = self.find_person(&mut connection, person).await?.dn;
         connection
             .ldap
             .with_timeout(PATIENCE)
-            .delete(&dn)
+            .modify(&dn, vec![Mod::Replace(attribute, HashSet::from([value]))])
             .await?
-            .success()?;
+            .success()
+            .with_context(|| format!("{attribute} of {person} cannot be set"))?;
         Ok(())
     }
 
