@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -69,7 +69,9 @@ async fn a_door_with_a_certificate_speaks_tls_only() -> anyhow::Result<()> {
     );
 
     let _replica = Replica {
-        process: command("door.pem", "door.key").spawn()?,
+        process: command("door.pem", "door.key")
+            .stdout(Stdio::null())
+            .spawn()?,
         folder: folder.clone(),
     };
     let client = Client::builder()
