@@ -3,6 +3,7 @@
 use anyhow::ensure;
 use e2e::World;
 use futures_util::future::join_all;
+use operation::Reason;
 
 use crate::{
     ALONE,
@@ -33,9 +34,18 @@ async fn nothing_is_carried_out_while_the_ledger_cannot_be_written() -> anyhow::
     }
     drop(stopped);
     parts::all_ready().await?;
-    // what the database was asked may have been carried out when it woke: a repeat is the same event
+    // What the database was asked before it stood still may be carried out when it wakes: the event
+    // is then admitted though nobody was told, and if it comes again before it may be published a
+    // second time, nobody takes it up. It expires, and nothing has been changed.
     let told = send_disturbed(&world, &errands, async || Ok(())).await?;
     let ends = settle(&world, &errands, &told).await?;
-    ensure!(ends.iter().all(|end| *end == End::Applied), "{ends:?}");
+    let not_taken_up = End::Not(Reason::DeadlineExceeded.code().to_owned());
+    ensure!(
+        ends.iter()
+            .all(|end| *end == End::Applied || *end == not_taken_up),
+        "{ends:?}"
+    );
+    let applied = ends.iter().filter(|end| **end == End::Applied).count();
+    ensure!(applied * 2 > ends.len(), "{ends:?}");
     Ok(())
 }
