@@ -36,7 +36,7 @@ unit:
 # The lab is stopped whether the tests pass or not.
 e2e: install build
 	$(LAB) up
-	cargo test $(RUN) --workspace --test e2e && cargo test $(RUN) --workspace --test disturbed; \
+	cargo test $(RUN) --workspace --test e2e --test bus && cargo test $(RUN) --workspace --test disturbed; \
 	result=$$?; $(LAB) down; exit $$result
 
 test: install fmt lint unit e2e

@@ -21,7 +21,8 @@ impl BrokerConfig {
         let mut uri: AMQPUri = self.url.parse().map_err(BusError::Address)?;
         if self.url.contains('@') {
             return Err(BusError::Address(
-                "broker.url must hold no credentials: use username and password_file".to_owned(),
+                "it must hold no credentials: use broker.username and broker.password_file"
+                    .to_owned(),
             ));
         }
         self.username
@@ -31,7 +32,7 @@ impl BrokerConfig {
             .clone_into(&mut uri.authority.userinfo.password);
         if uri.scheme == AMQPScheme::AMQP && self.ca_pem.is_some() {
             return Err(BusError::Address(
-                "broker.ca_file is set but broker.url is not amqps://".to_owned(),
+                "broker.ca_file is set, and it is not amqps://".to_owned(),
             ));
         }
         Ok(uri)

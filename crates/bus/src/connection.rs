@@ -3,33 +3,27 @@
 use std::{sync::Arc, time::Duration};
 
 use lapin::{
-    Channel, Connection, ConnectionProperties, options::ConfirmSelectOptions, tcp::OwnedTLSConfig,
+    Channel, Connection, ConnectionProperties,
+    options::{ConfirmSelectOptions, QueueDeclareOptions},
+    tcp::OwnedTLSConfig,
+    types::FieldTable,
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{BrokerConfig, Deliveries, Publisher, Queue};
+use crate::{BrokerConfig, BusError, Deliveries, Publisher, Queue};
 
 const CONNECT_TIME_OUT: Duration = Duration::from_secs(10);
 const START_TIME_OUT: Duration = Duration::from_mins(1);
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
+/// The reply code of a close without a fault (AMQP 0-9-1 1.1).
+const REPLY_SUCCESS: u16 = 200;
+const CLOSE_TIME_OUT: Duration = Duration::from_secs(2);
 const LINK_CHECK: Duration = Duration::from_millis(200);
-
-/// What can go wrong with the broker, publishing apart.
-#[derive(Debug, thiserror::Error)]
-pub enum BusError {
-    #[error("the broker's address is not usable: {0}")]
-    Address(String),
-    #[error("the broker did not answer within {0:?}")]
-    TimeOut(Duration),
-    #[error("the broker refused: {0}")]
-    Broker(#[from] lapin::Error),
-    #[error("the delivery's channel is gone: the broker will deliver the message again")]
-    Stale,
-    #[error("shutting down")]
-    ShuttingDown,
-}
 
 /// The way to the broker: one connection to publish on, and one for each consumer, so that flow
 /// control on a busy publisher never holds back an acknowledgement.
@@ -50,8 +44,15 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         self.connection.status().connected() && self.channel.status().connected()
+    }
+
+    /// For a link that will not be used: dropped, it may stay open with what the broker has sent it.
+    pub(crate) async fn close(self) {
+        let closing = self.connection.close(REPLY_SUCCESS, "not used".into());
+        // if even that fails, the broker finds out by the missing heartbeats
+        let _ = timeout(CLOSE_TIME_OUT, closing).await;
     }
 }
 
@@ -59,26 +60,23 @@ impl Bus {
     /// Connects, and keeps the publishing link alive until `shutdown`.
     ///
     /// # Errors
-    /// When the address is unusable, or no connection could be made within a minute.
+    /// At once when the operator must mend something; else when no connection could be made within
+    /// a minute, with the last reason.
     pub async fn connect(
         config: BrokerConfig,
         connection_name: &str,
         shutdown: CancellationToken,
     ) -> Result<Self, BusError> {
-        config.uri()?;
         let config = Arc::new(config);
-        let (sender, mut publishing) = watch::channel(None);
+        let publishing_name = format!("{connection_name} publish");
+        let first = first_publishing_link(&config, &publishing_name, &shutdown).await?;
+        let (sender, publishing) = watch::channel(Some(first));
         tokio::spawn(keep_publishing_link(
             Arc::clone(&config),
-            format!("{connection_name} publish"),
+            publishing_name,
             shutdown.clone(),
             sender,
         ));
-        match timeout(START_TIME_OUT, publishing.wait_for(Option::is_some)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(_)) => return Err(BusError::ShuttingDown),
-            Err(_) => return Err(BusError::TimeOut(START_TIME_OUT)),
-        }
         Ok(Self {
             config,
             name: connection_name.into(),
@@ -113,6 +111,32 @@ impl Bus {
         )
         .await
     }
+
+    /// How many messages wait in a queue that nobody has taken yet.
+    ///
+    /// # Errors
+    /// When there is no connection or no such queue, or the broker does not answer.
+    pub async fn waiting(&self, queue: &Queue) -> Result<u32, BusError> {
+        let link = self.publishing.borrow().clone();
+        let link = link.ok_or(BusError::NotConnected)?;
+        let asking = async {
+            // on a channel of its own: a queue that does not exist closes the channel (AMQP 0-9-1)
+            let channel = link.connection.create_channel().await?;
+            let options = QueueDeclareOptions {
+                passive: true,
+                ..QueueDeclareOptions::default()
+            };
+            let name = queue.name();
+            let asked = channel
+                .queue_declare(name.as_str().into(), options, FieldTable::default())
+                .await?;
+            channel.close(REPLY_SUCCESS, "asked".into()).await?;
+            Ok::<_, lapin::Error>(asked.message_count())
+        };
+        Ok(timeout(CONNECT_TIME_OUT, asking)
+            .await
+            .map_err(|_| BusError::TimeOut(CONNECT_TIME_OUT))??)
+    }
 }
 
 pub(crate) async fn connect(config: &BrokerConfig, name: &str) -> Result<Link, BusError> {
@@ -136,12 +160,39 @@ pub(crate) async fn connect(config: &BrokerConfig, name: &str) -> Result<Link, B
     };
     let (connection, channel) = timeout(CONNECT_TIME_OUT, opening)
         .await
-        .map_err(|_| BusError::TimeOut(CONNECT_TIME_OUT))??;
+        .map_err(|_| BusError::TimeOut(CONNECT_TIME_OUT))?
+        .map_err(|error| config.explain(error))?;
     Ok(Link {
         connection: Arc::new(connection),
         channel,
         generation: 0,
     })
+}
+
+/// Tries while the broker is merely away, for as long as a start may take.
+async fn first_publishing_link(
+    config: &BrokerConfig,
+    name: &str,
+    shutdown: &CancellationToken,
+) -> Result<Link, BusError> {
+    let until = Instant::now() + START_TIME_OUT;
+    loop {
+        let error = match open_publishing_link(config, name, 0).await {
+            Ok(link) => {
+                info!(connection = name, "broker connected");
+                return Ok(link);
+            }
+            Err(error) => error,
+        };
+        if error.is_for_the_operator() || Instant::now() > until {
+            return Err(error);
+        }
+        warn!(connection = name, %error, "broker not reached");
+        tokio::select! {
+            () = shutdown.cancelled() => return Err(BusError::ShuttingDown),
+            () = tokio::time::sleep(RECONNECT_AFTER) => {}
+        }
+    }
 }
 
 async fn keep_publishing_link(
@@ -154,27 +205,30 @@ async fn keep_publishing_link(
     // the link outlives the shutdown token: what is being drained must still be published, so the
     // task ends when nobody holds a publisher any more
     loop {
-        generation += 1;
-        match open_publishing_link(&config, &name, generation).await {
-            Ok(link) => {
-                info!(connection = name, "broker connected");
-                sender.send_replace(Some(link.clone()));
-                while link.is_alive() {
-                    tokio::select! {
-                        () = sender.closed() => return,
-                        () = tokio::time::sleep(LINK_CHECK) => {}
-                    }
-                }
-                sender.send_replace(None);
-                if !shutdown.is_cancelled() {
-                    warn!(connection = name, "broker connection lost");
+        let link = sender.borrow().clone();
+        if let Some(link) = link {
+            while link.is_alive() {
+                tokio::select! {
+                    () = sender.closed() => return,
+                    () = tokio::time::sleep(LINK_CHECK) => {}
                 }
             }
-            Err(error) => warn!(connection = name, %error, "broker not reached"),
+            sender.send_replace(None);
+            if !shutdown.is_cancelled() {
+                warn!(connection = name, "broker connection lost");
+            }
         }
         tokio::select! {
             () = sender.closed() => return,
             () = tokio::time::sleep(RECONNECT_AFTER) => {}
+        }
+        generation += 1;
+        match open_publishing_link(&config, &name, generation).await {
+            Ok(link) => {
+                info!(connection = name, "broker connected");
+                sender.send_replace(Some(link));
+            }
+            Err(error) => warn!(connection = name, %error, "broker not reached"),
         }
     }
 }
@@ -185,12 +239,17 @@ async fn open_publishing_link(
     generation: u64,
 ) -> Result<Link, BusError> {
     let link = connect(config, name).await?;
-    timeout(
+    let confirming = timeout(
         CONNECT_TIME_OUT,
         link.channel.confirm_select(ConfirmSelectOptions::default()),
     )
     .await
-    .map_err(|_| BusError::TimeOut(CONNECT_TIME_OUT))??;
+    .map_err(|_| BusError::TimeOut(CONNECT_TIME_OUT))
+    .and_then(|confirming| Ok(confirming?));
+    if let Err(error) = confirming {
+        link.close().await;
+        return Err(error);
+    }
     Ok(Link { generation, ..link })
 }
 

@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future::BoxFuture};
 use lapin::{
-    Connection, Consumer,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
+    Consumer,
+    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
     types::{AMQPValue, FieldTable},
 };
 use telemetry::span;
@@ -18,22 +18,45 @@ use tracing::{Span, info, warn};
 
 use crate::{
     BrokerConfig, BusError, Queue,
-    connection::{connect, reconnect_after},
+    connection::{Link, connect, reconnect_after},
     observe,
 };
 
 const START_ATTEMPTS: u32 = 10;
 const SETTLE_TIME_OUT: Duration = Duration::from_secs(5);
+/// How long after its time to live a message that nobody takes may still be in its queue. Those
+/// behind another one that lives longer take more, and then it is not known that nobody had them.
+const DIES_WITHIN: Duration = Duration::from_mins(1);
 
 /// The deliveries of one queue.
-#[derive(Debug)]
 pub struct Deliveries {
+    opener: Arc<Opener>,
+    shutdown: CancellationToken,
+    source: Source,
+}
+
+enum Source {
+    Open(Arc<Link>, Consumer),
+    /// Kept here and not in [`Deliveries::next`], which is dropped and called anew at will: given up
+    /// half-way, a connection stays open and its consumer keeps what the broker sends it.
+    Opening(BoxFuture<'static, (Arc<Link>, Consumer)>),
+}
+
+#[derive(Debug)]
+struct Opener {
     config: Arc<BrokerConfig>,
     name: String,
     queue: Queue,
     prefetch: u16,
-    shutdown: CancellationToken,
-    source: Option<(Arc<Connection>, Consumer)>,
+}
+
+impl std::fmt::Debug for Deliveries {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Deliveries")
+            .field("opener", &self.opener)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Deliveries {
@@ -44,52 +67,66 @@ impl Deliveries {
         prefetch: u16,
         shutdown: CancellationToken,
     ) -> Result<Self, BusError> {
-        let mut deliveries = Self {
+        let opener = Arc::new(Opener {
             config,
             name,
             queue,
             prefetch,
-            shutdown,
-            source: None,
-        };
+        });
         // two processes that declare the same new quorum queue at once: the broker refuses one of them
         let mut attempts = START_ATTEMPTS;
-        deliveries.source = loop {
+        let (link, consumer) = loop {
             attempts -= 1;
-            match deliveries.open().await {
-                Ok(source) => break Some(source),
+            match opener.open().await {
+                Ok(source) => break source,
                 Err(error) if attempts == 0 => return Err(error),
-                Err(error) => warn!(queue = deliveries.name, %error, "not consuming yet"),
+                Err(error) => warn!(queue = opener.name, %error, "not consuming yet"),
             }
             tokio::time::sleep(reconnect_after()).await;
         };
-        Ok(deliveries)
+        Ok(Self {
+            opener,
+            shutdown,
+            source: Source::Open(link, consumer),
+        })
     }
 
-    /// The next delivery; `None` once shutdown was asked for.
+    /// The next delivery; `None` once shutdown was asked for. May be dropped and called again: no
+    /// delivery is lost.
     pub async fn next(&mut self) -> Option<Delivery> {
         let shutdown = self.shutdown.clone();
         loop {
-            let Some((connection, consumer)) = &mut self.source else {
-                self.source = tokio::select! {
-                    () = shutdown.cancelled() => return None,
-                    source = self.reopen() => Some(source),
-                };
-                continue;
-            };
-            let received = tokio::select! {
-                () = shutdown.cancelled() => return None,
-                received = consumer.next() => received,
-            };
-            if let Some(Ok(delivery)) = received {
-                return Some(Delivery::new(delivery, &self.queue, Arc::clone(connection)));
+            match &mut self.source {
+                Source::Opening(opening) => {
+                    let (link, consumer) = tokio::select! {
+                        () = shutdown.cancelled() => return None,
+                        opened = opening => opened,
+                    };
+                    self.source = Source::Open(link, consumer);
+                }
+                Source::Open(link, consumer) => {
+                    let received = tokio::select! {
+                        () = shutdown.cancelled() => return None,
+                        received = consumer.next() => received,
+                    };
+                    if let Some(Ok(delivery)) = received {
+                        return Some(Delivery::new(
+                            delivery,
+                            &self.opener.queue,
+                            Arc::clone(link),
+                        ));
+                    }
+                    warn!(queue = self.opener.name, "consumer ended");
+                    let opener = Arc::clone(&self.opener);
+                    self.source = Source::Opening(Box::pin(async move { opener.reopen().await }));
+                }
             }
-            warn!(queue = self.name, "consumer ended");
-            self.source = None;
         }
     }
+}
 
-    async fn reopen(&self) -> (Arc<Connection>, Consumer) {
+impl Opener {
+    async fn reopen(&self) -> (Arc<Link>, Consumer) {
         loop {
             tokio::time::sleep(reconnect_after()).await;
             match self.open().await {
@@ -99,7 +136,7 @@ impl Deliveries {
         }
     }
 
-    async fn open(&self) -> Result<(Arc<Connection>, Consumer), BusError> {
+    async fn open(&self) -> Result<(Arc<Link>, Consumer), BusError> {
         let link = connect(&self.config, &self.name).await?;
         let opening = async {
             self.queue.declare(&link.channel).await?;
@@ -115,11 +152,20 @@ impl Deliveries {
                 )
                 .await
         };
-        let consumer = timeout(SETTLE_TIME_OUT, opening)
+        let opened = timeout(SETTLE_TIME_OUT, opening)
             .await
-            .map_err(|_| BusError::TimeOut(SETTLE_TIME_OUT))??;
-        info!(queue = self.name, "consuming");
-        Ok((link.connection, consumer))
+            .map_err(|_| BusError::TimeOut(SETTLE_TIME_OUT))
+            .and_then(|opened| Ok(opened?));
+        match opened {
+            Ok(consumer) => {
+                info!(queue = self.name, "consuming");
+                Ok((Arc::new(link), consumer))
+            }
+            Err(error) => {
+                link.close().await;
+                Err(error)
+            }
+        }
     }
 }
 
@@ -140,7 +186,7 @@ pub struct Delivery {
     delivered: Instant,
     acker: lapin::Acker,
     /// Keeps the connection open until the last delivery is settled.
-    _connection: Arc<Connection>,
+    link: Arc<Link>,
 }
 
 /// Why and whence a message was dead-lettered.
@@ -149,14 +195,61 @@ pub struct DeadLetter {
     pub queue: String,
     /// `expired`, `delivery_limit`, `rejected` or `maxlen`.
     pub reason: String,
-    /// How often it had been delivered before it died.
-    pub attempts: u32,
+    /// False if nobody can ever have had the message in that queue. Where a delivery limit of 0 is
+    /// declared, whoever takes a message and does not settle it makes it die of `delivery_limit`.
+    pub perhaps_taken: bool,
+}
+
+impl DeadLetter {
+    /// Reads the newest entry of `x-death` (rabbitmq.com/docs/dlx). How often a message had been
+    /// delivered is not among what the broker says of its death: a quorum queue keeps the count
+    /// beside the message and drops it there, and the `x-delivery-count` a dead letter arrives
+    /// with counts its deliveries by the queue of dead letters.
+    fn read(headers: &FieldTable, published_at: Option<u64>) -> Option<Self> {
+        let Some(AMQPValue::FieldArray(deaths)) = headers.inner().get("x-death") else {
+            return None;
+        };
+        let Some(AMQPValue::FieldTable(death)) = deaths.as_slice().first() else {
+            return None;
+        };
+        let text = |key: &str| match death.inner().get(key) {
+            Some(AMQPValue::LongString(text)) => text.to_string(),
+            Some(AMQPValue::ShortString(text)) => text.to_string(),
+            _ => String::new(),
+        };
+        let died_at = match death.inner().get("time") {
+            Some(AMQPValue::Timestamp(at)) => Some(*at),
+            _ => None,
+        };
+        // RabbitMQ 4.3 does not count every return of a message as a failed delivery: not the one
+        // after the consumer's time-out, for one. Such a message dies long after its time to live.
+        let time_to_live = text("original-expiration").parse::<u64>().ok();
+        let in_time = match (published_at, died_at, time_to_live) {
+            (Some(published_at), Some(died_at), Some(time_to_live)) => {
+                let waited = died_at.saturating_sub(published_at);
+                waited <= time_to_live / 1000 + DIES_WITHIN.as_secs()
+            }
+            _ => false,
+        };
+        let reason = text("reason");
+        Some(Self {
+            queue: text("queue"),
+            perhaps_taken: reason != "expired" || !in_time,
+            reason,
+        })
+    }
 }
 
 impl Delivery {
-    fn new(delivery: lapin::message::Delivery, queue: &Queue, connection: Arc<Connection>) -> Self {
+    fn new(delivery: lapin::message::Delivery, queue: &Queue, link: Arc<Link>) -> Self {
         let headers = delivery.properties.headers().clone().unwrap_or_default();
-        let attempts = count(headers.inner().get("x-delivery-count"));
+        // since RabbitMQ 4.3 the one counts failures only, and the other every delivery
+        let attempts = ["x-delivery-count", "x-acquired-count"]
+            .into_iter()
+            .map(|key| count(headers.inner().get(key)))
+            .max()
+            .unwrap_or_default();
+        let published_at = *delivery.properties.timestamp();
         Self {
             body: delivery.data,
             reply_to: delivery
@@ -166,13 +259,13 @@ impl Delivery {
                 .map(ToString::to_string),
             redelivered: delivery.redelivered,
             attempts,
-            dead_letter: dead_letter(&headers, attempts),
+            dead_letter: DeadLetter::read(&headers, published_at),
             headers,
             destination: queue.telemetry_name(),
             routing_key: delivery.routing_key.to_string(),
             delivered: Instant::now(),
             acker: delivery.acker,
-            _connection: connection,
+            link,
         }
     }
 
@@ -185,17 +278,10 @@ impl Delivery {
         settled(timeout(SETTLE_TIME_OUT, self.acker.ack(BasicAckOptions::default())).await)
     }
 
-    /// Gives the message back to the queue.
-    ///
-    /// # Errors
-    /// As [`Delivery::ack`].
-    pub async fn requeue(self) -> Result<(), BusError> {
-        let options = BasicNackOptions {
-            requeue: true,
-            ..BasicNackOptions::default()
-        };
-        observe::processed(&self.destination, "requeue", self.delivered);
-        settled(timeout(SETTLE_TIME_OUT, self.acker.nack(options)).await)
+    /// Whether the broker still counts on us: false once the connection is known to be lost, and
+    /// the message perhaps in other hands.
+    pub fn is_held(&self) -> bool {
+        self.link.is_alive()
     }
 
     /// The span to process the message in, a child of its publisher's.
@@ -233,24 +319,4 @@ fn count(value: Option<&AMQPValue>) -> u32 {
         _ => 0,
     };
     u32::try_from(number).unwrap_or(0)
-}
-
-/// Reads the newest entry of `x-death` (rabbitmq.com/docs/dlx).
-fn dead_letter(headers: &FieldTable, attempts: u32) -> Option<DeadLetter> {
-    let Some(AMQPValue::FieldArray(deaths)) = headers.inner().get("x-death") else {
-        return None;
-    };
-    let Some(AMQPValue::FieldTable(death)) = deaths.as_slice().first() else {
-        return None;
-    };
-    let text = |key: &str| match death.inner().get(key) {
-        Some(AMQPValue::LongString(text)) => text.to_string(),
-        Some(AMQPValue::ShortString(text)) => text.to_string(),
-        _ => String::new(),
-    };
-    Some(DeadLetter {
-        queue: text("queue"),
-        reason: text("reason"),
-        attempts,
-    })
 }

@@ -7,12 +7,14 @@
 mod config;
 mod connection;
 mod consume;
+mod error;
 mod observe;
 mod publish;
 mod topology;
 
 pub use config::BrokerConfig;
-pub use connection::{Bus, BusError};
+pub use connection::Bus;
 pub use consume::{DeadLetter, Deliveries, Delivery};
-pub use publish::{Message, PublishError, Publisher};
+pub use error::BusError;
+pub use publish::{Message, PublishError, Publisher, Truth};
 pub use topology::{Destination, Queue};

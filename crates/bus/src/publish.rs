@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use lapin::{BasicProperties, Confirmation, options::BasicPublishOptions};
@@ -12,6 +12,7 @@ use tokio::{sync::watch, time::timeout};
 use tracing::Instrument as _;
 
 use crate::{
+    Delivery,
     connection::Link,
     observe,
     topology::{Destination, declare_exchange},
@@ -57,6 +58,24 @@ impl PublishError {
             Self::Refused => "refused",
             Self::NotConnected => "not-connected",
             Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+/// How far what is reported depends on the message it is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Truth<'a> {
+    /// It has happened, and stays so.
+    Lasting,
+    /// Nothing has happened, and nobody else has the message who could still begin.
+    WhileHeld(&'a Delivery),
+}
+
+impl Truth<'_> {
+    fn holds(self) -> bool {
+        match self {
+            Self::Lasting => true,
+            Self::WhileHeld(delivery) => delivery.is_held(),
         }
     }
 }
@@ -111,6 +130,7 @@ impl Publisher {
         let mut properties = BasicProperties::default()
             .with_message_id(message.id.as_str().into())
             .with_correlation_id(message.id.as_str().into())
+            .with_timestamp(seconds_since_the_epoch())
             .with_content_type("application/x-protobuf".into())
             .with_delivery_mode(if to.is_persistent() { 2 } else { 1 })
             .with_headers(observe::headers());
@@ -155,39 +175,53 @@ impl Publisher {
     }
 
     /// Publishes to the ledger's queue, however long the broker is away, and sends the same to the
-    /// caller's reply queue. With `reply_at_once` the reply need not wait for the confirm: only for
-    /// what is true whether or not the ledger's copy survives.
-    pub async fn report(&self, message: Message, reply_at_once: bool) {
-        let reply = |message: &Message| {
-            let to = message.reply_to.clone().map(Destination::Reply);
-            let message = Message {
-                reply_to: None,
-                ..message.clone()
-            };
-            async move {
-                if let Some(to) = to
-                    && let Err(error) = self.publish(to, message).await
-                {
-                    // the caller asks the ledger when it hears nothing
-                    tracing::debug!(%error, "reply not sent");
+    /// caller's reply queue. What is true only while the message is held is told to nobody once it
+    /// is not, and to the caller only when the ledger's copy is safe.
+    pub async fn report(&self, message: Message, truth: Truth<'_>) {
+        match truth {
+            Truth::Lasting => {
+                tokio::join!(self.record(&message, truth), self.reply(&message));
+            }
+            Truth::WhileHeld(_) => {
+                if self.record(&message, truth).await {
+                    self.reply(&message).await;
                 }
             }
+        }
+    }
+
+    /// Whether it was confirmed.
+    async fn record(&self, message: &Message, truth: Truth<'_>) -> bool {
+        let copy = Message {
+            reply_to: None,
+            ..message.clone()
         };
-        let record = async {
-            let copy = Message {
-                reply_to: None,
-                ..message.clone()
-            };
-            while let Err(error) = self.publish(Destination::Outcome, copy.clone()).await {
-                tracing::warn!(%error, "report not confirmed, publishing it again");
-                tokio::time::sleep(REPORT_AGAIN_AFTER).await;
+        loop {
+            if !truth.holds() {
+                tracing::info!("not reported: the message is in other hands");
+                return false;
             }
+            match self.publish(Destination::Outcome, copy.clone()).await {
+                Ok(()) => return true,
+                Err(error) => {
+                    tracing::warn!(%error, "report not confirmed, publishing it again");
+                }
+            }
+            tokio::time::sleep(REPORT_AGAIN_AFTER).await;
+        }
+    }
+
+    async fn reply(&self, message: &Message) {
+        let Some(to) = message.reply_to.clone().map(Destination::Reply) else {
+            return;
         };
-        if reply_at_once {
-            tokio::join!(record, reply(&message));
-        } else {
-            record.await;
-            reply(&message).await;
+        let copy = Message {
+            reply_to: None,
+            ..message.clone()
+        };
+        if let Err(error) = self.publish(to, copy).await {
+            // the caller asks the ledger when it hears nothing
+            tracing::debug!(%error, "reply not sent");
         }
     }
 
@@ -210,4 +244,10 @@ impl Publisher {
         declared.insert(key);
         Ok(())
     }
+}
+
+fn seconds_since_the_epoch() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

@@ -13,8 +13,10 @@ const OUTCOMES: &str = "writeback.outcomes";
 const REPLIES: &str = "writeback.replies";
 const EXPIRED: &str = "writeback.expired";
 
-/// After so many redeliveries a message is a poison to its consumers and is dead-lettered.
-const DELIVERY_LIMIT: i32 = 20;
+/// A message of these queues is delivered once. Given back, or its consumer lost, it is dead-lettered
+/// with the reason `delivery_limit`: so its reason tells for certain whether anybody had it, which
+/// nothing else about a dead letter does. Whoever deals with dead letters sends it on again.
+const DELIVERED_ONCE: i32 = 0;
 
 /// Where a message goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +125,7 @@ impl Queue {
                 set("x-dead-letter-exchange", text(EXPIRED));
                 set("x-dead-letter-strategy", text("at-least-once"));
                 set("x-overflow", text("reject-publish"));
-                set("x-delivery-limit", AMQPValue::LongInt(DELIVERY_LIMIT));
+                set("x-delivery-limit", AMQPValue::LongInt(DELIVERED_ONCE));
             }
             // RabbitMQ 4 would drop after 20 deliveries; an outcome is never dropped
             Self::Outcomes | Self::Expired => {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bus::{Deliveries, Delivery, Destination, Message, Publisher};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use operation::{ForestId, OperationId, Reason};
+use operation::{ForestId, OperationId};
 use prost::Message as _;
 use proto::v1;
+use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -14,20 +15,24 @@ use tracing::Instrument as _;
 use crate::{
     appender::Appender,
     batch,
-    content::{self, End, Reported, Step, Target},
+    content::{self, Step, Target},
     observe,
+    record::Record,
     recording::{Recording, record_surely},
-    verdict::{Origin, Verdict, judge},
+    store,
+    verdict::{Death, Origin, TRIES, Verdict},
 };
 
 pub(crate) const PREFETCH: u16 = 64;
 
+const QUERY_TIME_OUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(2);
 /// Work that was already for reconciling and died again: its writers need time to mend.
-const PAUSE_BEFORE_ANOTHER_TRY: Duration = Duration::from_secs(30);
+const PAUSE_BEFORE_ANOTHER_TRY: Duration = Duration::from_secs(5);
 
 /// What dead letters are dealt with by.
 pub(crate) struct DeadLetters {
+    pub(crate) pool: PgPool,
     pub(crate) appender: Appender,
     pub(crate) publisher: Publisher,
     pub(crate) service: String,
@@ -37,41 +42,63 @@ pub(crate) struct DeadLetters {
 /// The body, whichever queue it died in.
 struct Letter {
     id: OperationId,
-    work: Option<v1::ForestWork>,
-    steps: Vec<v1::Step>,
-    perhaps_repeated: bool,
+    deadline: OffsetDateTime,
+    request: v1::Request,
+    /// Of a message that died in a forest's queue.
+    work: Option<Work>,
+}
+
+struct Work {
+    forest: ForestId,
+    target: v1::Target,
+    reconcile_only: bool,
 }
 
 impl Letter {
-    fn read(origin: &Origin, body: &[u8]) -> Result<Self, String> {
+    fn read(origin: Origin, body: &[u8]) -> Result<Self, String> {
         let (request, work) = match origin {
             Origin::Requests => {
                 let request = v1::Request::decode(body).map_err(|error| error.to_string())?;
                 (request, None)
             }
-            Origin::Forest(_) => {
+            Origin::Forest(forest) => {
                 let work = v1::ForestWork::decode(body).map_err(|error| error.to_string())?;
-                let request = work.request.clone().ok_or("request: missing")?;
+                let request = work.request.ok_or("request: missing")?;
+                let work = Work {
+                    forest,
+                    target: work.target.ok_or("target: missing")?,
+                    reconcile_only: work.reconcile_only,
+                };
                 (request, Some(work))
             }
         };
-        let id = request
-            .operation
-            .as_ref()
-            .ok_or("operation: missing")?
-            .id
-            .as_str();
+        let operation = request.operation.as_ref().ok_or("operation: missing")?;
         Ok(Self {
-            id: content::operation_id(id).map_err(|error| error.to_string())?,
+            id: content::operation_id(&operation.id).map_err(|error| error.to_string())?,
+            deadline: proto::from_micros(operation.deadline).map_err(|error| error.to_string())?,
+            request,
             work,
-            steps: request.steps,
-            perhaps_repeated: request.perhaps_repeated,
         })
     }
 
-    fn target(&self) -> Option<Target> {
-        let target = self.work.as_ref()?.target.as_ref()?;
-        Target::from_wire(target).ok()
+    fn remaining(&self) -> Option<Duration> {
+        let remaining = self.deadline - OffsetDateTime::now_utc();
+        Duration::try_from(remaining)
+            .ok()
+            .filter(|remaining| !remaining.is_zero())
+    }
+
+    fn is_reconciling(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| work.reconcile_only)
+    }
+
+    fn death(&self, taken: bool) -> Death {
+        Death {
+            taken,
+            in_doubt: self.request.perhaps_repeated || self.is_reconciling(),
+            deadline_passed: self.remaining().is_none() || self.is_reconciling(),
+            given_back: self.request.given_back,
+        }
     }
 }
 
@@ -118,7 +145,7 @@ impl DeadLetters {
             );
             return true;
         };
-        let letter = match Letter::read(&origin, &delivery.body) {
+        let letter = match Letter::read(origin, &delivery.body) {
             Ok(letter) => letter,
             Err(problem) => {
                 tracing::error!(problem, queue = dead.queue, "a dead letter cannot be read");
@@ -126,66 +153,35 @@ impl DeadLetters {
             }
         };
         telemetry::span::current_belongs_to(letter.id);
-        let reconciling = letter.work.as_ref().is_some_and(|work| work.reconcile_only);
-        let verdict = judge(
-            &origin,
-            &dead.reason,
-            dead.attempts,
-            letter.perhaps_repeated || reconciling,
-        );
+        let verdict = letter.death(dead.perhaps_taken).verdict();
         tracing::info!(
             queue = dead.queue,
             reason = dead.reason,
-            attempts = dead.attempts,
+            perhaps_taken = dead.perhaps_taken,
             ?verdict,
             "a message died"
         );
-        observe::dead_letter(origin.forest(), &dead.reason, verdict.as_str());
+        let forest = letter.work.as_ref().map_or("", |work| work.forest.as_str());
+        observe::dead_letter(forest, &dead.reason, verdict.as_str());
+        let reply_to = delivery.reply_to.clone();
         match verdict {
-            Verdict::Expire => {
-                let at = proto::to_micros(OffsetDateTime::now_utc());
-                let detail = format!("undelivered in {}", dead.queue);
-                let expired = batch::expiry(at, &self.service, &detail);
-                self.end(&letter, expired, delivery.reply_to.clone()).await
-            }
-            Verdict::Fail => {
-                let failed = self.failure(&dead.queue);
-                self.end(&letter, failed, delivery.reply_to.clone()).await
-            }
-            Verdict::Reconcile(forest) => {
-                if reconciling && !self.pause(PAUSE_BEFORE_ANOTHER_TRY).await {
-                    return false;
-                }
-                self.reconcile(letter, forest, delivery.reply_to.clone())
-                    .await
-            }
-            Verdict::Leave => true,
-        }
-    }
-
-    fn failure(&self, queue: &str) -> Reported {
-        Reported {
-            outcome: Some(End::refusal(
-                Reason::DirectoryError,
-                "no resolver could deal with the request; nothing was changed",
-            )),
-            steps: vec![Step {
-                at: proto::to_micros(OffsetDateTime::now_utc()),
-                service: self.service.clone(),
-                step: "given up".to_owned(),
-                detail: format!("delivered too often in {queue}"),
-            }],
-            ..Reported::default()
+            Verdict::Expire => self.expire(&letter, &dead.queue, reply_to).await,
+            Verdict::GiveBack => self.send_on(letter, false, reply_to).await,
+            Verdict::Reconcile => self.send_on(letter, true, reply_to).await,
         }
     }
 
     /// Records the end, then tells whoever waits what the ledger holds.
-    async fn end(&self, letter: &Letter, end: Reported, reply_to: Option<String>) -> bool {
-        let mut reported = end;
-        reported.target = letter.target();
-        let earlier = letter.steps.iter().map(Step::from_wire);
-        reported.steps = earlier.chain(reported.steps).collect();
-        let recording = record_surely(&self.appender, letter.id, reported, &self.shutdown).await;
+    async fn expire(&self, letter: &Letter, queue: &str, reply_to: Option<String>) -> bool {
+        let at = proto::to_micros(OffsetDateTime::now_utc());
+        let mut expired = batch::expiry(at, &self.service, &format!("undelivered in {queue}"));
+        expired.target = letter
+            .work
+            .as_ref()
+            .and_then(|work| Target::from_wire(&work.target).ok());
+        let earlier = letter.request.steps.iter().map(Step::from_wire);
+        expired.steps = earlier.chain(expired.steps).collect();
+        let recording = record_surely(&self.appender, letter.id, expired, &self.shutdown).await;
         let record = match recording {
             Recording::Done(record) => record,
             Recording::Unknown => {
@@ -212,34 +208,64 @@ impl DeadLetters {
         true
     }
 
-    /// A write may have begun: only a writer of that forest can find out. There is no hurry any
-    /// more, so the message does not expire.
-    async fn reconcile(&self, letter: Letter, forest: ForestId, reply_to: Option<String>) -> bool {
-        let Some(mut work) = letter.work else {
-            return true;
+    /// Somebody may have begun with it, so only a writer of its forest can find out how it stands:
+    /// the message goes on, marked. To be reconciled, it has no hurry any more and does not expire.
+    async fn send_on(&self, mut letter: Letter, reconcile: bool, reply_to: Option<String>) -> bool {
+        let record = match self.known(letter.id).await {
+            Recording::Done(record) => record,
+            Recording::Unknown => {
+                tracing::error!(operation = %letter.id, "a dead letter about an operation that was never admitted");
+                return true;
+            }
+            Recording::Abandoned => return false,
         };
-        work.reconcile_only = true;
-        let body = work.encode_to_vec();
+        if !record.is_pending() {
+            tracing::info!(operation = %letter.id, status = %record.status(), "ended already");
+            return true;
+        }
+        // whoever had it needs time to mend
+        let again_and_again = letter.is_reconciling() || letter.request.given_back > TRIES;
+        if again_and_again && !self.pause(PAUSE_BEFORE_ANOTHER_TRY).await {
+            return false;
+        }
+        letter.request.perhaps_repeated = true;
+        letter.request.given_back = letter.request.given_back.saturating_add(1);
+        let time_to_live = (!reconcile).then(|| letter.remaining()).flatten();
+        let (to, body) = address(&letter, &record, reconcile);
         loop {
             let message = Message {
                 body: body.clone(),
                 id: letter.id.to_string(),
                 reply_to: reply_to.clone(),
-                time_to_live: None,
+                time_to_live,
             };
-            let published = self
-                .publisher
-                .publish(Destination::Forest(forest.clone()), message)
-                .await;
-            match published {
+            match self.publisher.publish(to.clone(), message).await {
                 Ok(()) => return true,
-                // reconciling twice does no harm
+                // twins do no harm: both are marked
                 Err(error) => {
-                    tracing::warn!(%forest, %error, "not given back to the forest yet");
+                    tracing::warn!(?to, %error, "not sent on yet");
                 }
             }
             if !self.pause(PAUSE).await {
                 return false;
+            }
+        }
+    }
+
+    /// The operation as the ledger has it.
+    async fn known(&self, id: OperationId) -> Recording {
+        loop {
+            let asked = tokio::time::timeout(QUERY_TIME_OUT, store::record(&self.pool, id)).await;
+            match asked {
+                Ok(Ok(Some(record))) => return Recording::Done(Box::new(record)),
+                Ok(Ok(None)) => return Recording::Unknown,
+                Ok(Err(error)) => {
+                    tracing::warn!(operation = %id, %error, "the ledger cannot be read yet");
+                }
+                Err(_) => tracing::warn!(operation = %id, "the ledger cannot be read in time"),
+            }
+            if !self.pause(PAUSE).await {
+                return Recording::Abandoned;
             }
         }
     }
@@ -252,3 +278,29 @@ impl DeadLetters {
         }
     }
 }
+
+/// Back to its forest; or to the resolvers, unless the ledger knows already where one has sent it.
+fn address(letter: &Letter, record: &Record, reconcile: bool) -> (Destination, Vec<u8>) {
+    let known = match &letter.work {
+        Some(work) => Some((work.forest.clone(), work.target.clone())),
+        None => record
+            .target
+            .as_ref()
+            .filter(|_| reconcile)
+            .map(|target| (target.forest.clone(), target.to_wire())),
+    };
+    match known {
+        Some((forest, target)) => {
+            let work = v1::ForestWork {
+                request: Some(letter.request.clone()),
+                target: Some(target),
+                reconcile_only: reconcile,
+            };
+            (Destination::Forest(forest), work.encode_to_vec())
+        }
+        None => (Destination::Requests, letter.request.encode_to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

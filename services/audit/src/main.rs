@@ -84,19 +84,29 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         shutdown: chassis.shutdown.clone(),
     };
     chassis.spawn("grpc", rpc.serve(listener));
-    chassis.spawn(
-        "sweeper",
-        sweeper::sweep(pool, appender.clone(), chassis.shutdown.clone()),
-    );
-
     // Admission does not wait for the broker: what is recorded needs only the database.
     let bus = connect(&chassis, &service).await?;
     let outcomes = bus.consume(Queue::Outcomes, outcomes::PREFETCH).await?;
+    let under_way = outcomes::UnderWay::default();
     chassis.spawn(
         "outcomes",
-        outcomes::consume(outcomes, appender.clone(), chassis.shutdown.clone()),
+        outcomes::consume(
+            outcomes,
+            appender.clone(),
+            under_way.clone(),
+            chassis.shutdown.clone(),
+        ),
     );
+    let sweeper = sweeper::Sweeper {
+        pool: pool.clone(),
+        appender: appender.clone(),
+        bus: bus.clone(),
+        under_way,
+        shutdown: chassis.shutdown.clone(),
+    };
+    chassis.spawn("sweeper", sweeper.run());
     let dead_letters = expired::DeadLetters {
+        pool,
         appender,
         publisher: bus.publisher(),
         service,

@@ -1,5 +1,10 @@
 //! Takes what resolvers and writers report into the ledger.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use bus::{Deliveries, Delivery};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use prost::Message as _;
@@ -15,10 +20,21 @@ use crate::{
 /// How many reports may wait for one commit.
 pub(crate) const PREFETCH: u16 = 256;
 
+/// How many reports this replica has taken from the queue and not recorded yet.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct UnderWay(Arc<AtomicUsize>);
+
+impl UnderWay {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// Until shutdown. Reports are recorded side by side, so that they share transactions.
 pub(crate) async fn consume(
     mut deliveries: Deliveries,
     appender: Appender,
+    count: UnderWay,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut under_way = FuturesUnordered::new();
@@ -30,6 +46,7 @@ pub(crate) async fn consume(
             },
             Some(()) = under_way.next() => {}
         }
+        count.0.store(under_way.len(), Ordering::Release);
     }
     while under_way.next().await.is_some() {}
     Ok(())

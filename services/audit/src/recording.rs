@@ -13,7 +13,9 @@ use crate::{
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Shorter than the time-out of a write, which a writer in doubt waits between asking for a twin's
+/// report and acting on there being none.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What became of a report that came by the queue.
 pub(crate) enum Recording {
@@ -24,8 +26,7 @@ pub(crate) enum Recording {
     Abandoned,
 }
 
-/// Tries until it is committed. The message is held meanwhile, not requeued: a queue counts its
-/// deliveries, and a database that is away must not use them up.
+/// Tries until it is committed. The message is held meanwhile, not given back.
 pub(crate) async fn record_surely(
     appender: &Appender,
     id: OperationId,

@@ -3,56 +3,102 @@
 
 use std::time::Duration;
 
+use bus::{Bus, Queue};
 use sqlx::PgPool;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     appender::Appender,
     batch::{Answer, Item, OVERDUE},
     observe::Pending,
+    outcomes::UnderWay,
     store,
 };
 
 const EVERY: Duration = Duration::from_secs(10);
 const AT_MOST: i64 = 100;
 const QUERY_TIME_OUT: Duration = Duration::from_secs(5);
+/// Longer than another replica may take to record, or to lose, the reports it has taken.
+const CAUGHT_UP_FOR: Duration = Duration::from_mins(1);
 
-pub(crate) async fn sweep(
-    pool: PgPool,
-    appender: Appender,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
-    let pending = Pending::observe();
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            _ = ticks.tick() => {}
+/// Since when, without a break, no report has been waiting.
+#[derive(Debug, Default)]
+struct CaughtUp(Option<Instant>);
+
+impl CaughtUp {
+    fn long_enough(&mut self, nothing_waits: bool, now: Instant) -> bool {
+        if !nothing_waits {
+            self.0 = None;
+            return false;
         }
-        match tokio::time::timeout(QUERY_TIME_OUT, store::pending(&pool)).await {
-            Ok(Ok((operations, oldest))) => pending.set(operations, oldest),
-            Ok(Err(error)) => tracing::debug!(%error, "pending operations could not be counted"),
-            Err(_) => tracing::debug!("pending operations could not be counted in time"),
+        now.duration_since(*self.0.get_or_insert(now)) >= CAUGHT_UP_FOR
+    }
+}
+
+pub(crate) struct Sweeper {
+    pub(crate) pool: PgPool,
+    pub(crate) appender: Appender,
+    pub(crate) bus: Bus,
+    pub(crate) under_way: UnderWay,
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Sweeper {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let pending = Pending::observe();
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut caught_up = CaughtUp::default();
+        loop {
+            tokio::select! {
+                () = self.shutdown.cancelled() => return Ok(()),
+                _ = ticks.tick() => {}
+            }
+            match tokio::time::timeout(QUERY_TIME_OUT, store::pending(&self.pool)).await {
+                Ok(Ok((operations, oldest))) => pending.set(operations, oldest),
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "pending operations could not be counted");
+                }
+                Err(_) => tracing::debug!("pending operations could not be counted in time"),
+            }
+            // That the ledger has heard nothing of an operation says nothing while reports wait to
+            // be heard: with the broker or this ledger away for a while, it may have been applied.
+            let nothing_waits = self.nothing_waits().await;
+            if caught_up.long_enough(nothing_waits, Instant::now()) {
+                self.sweep().await;
+            }
         }
-        let overdue = store::overdue(&pool, OVERDUE, AT_MOST);
+    }
+
+    /// Whether every report that has reached the broker is recorded, as far as this replica sees.
+    async fn nothing_waits(&self) -> bool {
+        match self.bus.waiting(&Queue::Outcomes).await {
+            Ok(waiting) => waiting == 0 && self.under_way.count() == 0,
+            Err(error) => {
+                tracing::warn!(%error, "not sweeping: it is not known what the broker holds");
+                false
+            }
+        }
+    }
+
+    async fn sweep(&self) {
+        let overdue = store::overdue(&self.pool, OVERDUE, AT_MOST);
         let ids = match tokio::time::timeout(QUERY_TIME_OUT, overdue).await {
             Ok(Ok(ids)) => ids,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "overdue operations could not be read");
-                continue;
+                return;
             }
             Err(_) => {
                 tracing::warn!("overdue operations could not be read in time");
-                continue;
+                return;
             }
         };
         // decided again under the lock: another replica or a late report may have been first
-        let appender = &appender;
         let expiring = ids
             .into_iter()
-            .map(|id| async move { (id, appender.append(Item::Overdue(id)).await) });
+            .map(|id| async move { (id, self.appender.append(Item::Overdue(id)).await) });
         for (id, answer) in futures_util::future::join_all(expiring).await {
             match answer {
                 Ok(Answer::Recorded(record)) => {
@@ -62,5 +108,23 @@ pub(crate) async fn sweep(
                 Err(error) => tracing::warn!(operation_id = %id, %error, "not expired yet"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_swept_until_reports_have_long_been_heard() {
+        let mut caught_up = CaughtUp::default();
+        let start = Instant::now();
+        assert!(!caught_up.long_enough(true, start), "at the start");
+        assert!(!caught_up.long_enough(true, start + CAUGHT_UP_FOR / 2));
+        assert!(caught_up.long_enough(true, start + CAUGHT_UP_FOR));
+        let away = start + CAUGHT_UP_FOR + EVERY;
+        assert!(!caught_up.long_enough(false, away), "a report waits");
+        assert!(!caught_up.long_enough(true, away + EVERY), "heard just now");
+        assert!(caught_up.long_enough(true, away + EVERY + CAUGHT_UP_FOR));
     }
 }

@@ -17,14 +17,19 @@ impl Origin {
         let forest = queue.strip_prefix("writeback.forest.")?;
         forest.parse().ok().map(Self::Forest)
     }
+}
 
-    /// The forest's id; none's where no forest was known yet.
-    pub(crate) fn forest(&self) -> &str {
-        match self {
-            Self::Requests => "",
-            Self::Forest(forest) => forest.as_str(),
-        }
-    }
+/// What a dead letter says, with what is known of its operation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Death {
+    /// Somebody may have had it in the queue it died in.
+    pub(crate) taken: bool,
+    /// The message may have a twin, or a write was suspected before: that nobody took this one
+    /// says nothing.
+    pub(crate) in_doubt: bool,
+    pub(crate) deadline_passed: bool,
+    /// How often it had been given back before.
+    pub(crate) given_back: u32,
 }
 
 /// What follows from a message's death.
@@ -32,36 +37,34 @@ impl Origin {
 pub(crate) enum Verdict {
     /// Nobody ever had it: nothing was written.
     Expire,
-    /// It reached no forest and never will.
-    Fail,
-    /// A writer had it: a write may have begun.
-    Reconcile(ForestId),
-    /// Whoever had it may have passed it on, and that message has its own end. If it has not,
-    /// the sweeper ends the operation.
-    Leave,
+    /// Somebody may have begun with it, and there is time to carry it out.
+    GiveBack,
+    /// Somebody may have begun with it: to be found out, and nothing begun any more.
+    Reconcile,
 }
+
+/// A message that nobody finished with after so many tries is poison to whoever takes it.
+pub(crate) const TRIES: u32 = 20;
 
 impl Verdict {
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             Self::Expire => "expire",
-            Self::Fail => "fail",
-            Self::Reconcile(_) => "reconcile",
-            Self::Leave => "leave",
+            Self::GiveBack => "give-back",
+            Self::Reconcile => "reconcile",
         }
     }
 }
 
-/// `in_doubt`: the message may have a twin, or a write was already suspected: that nobody took
-/// this one says nothing.
-pub(crate) fn judge(origin: &Origin, reason: &str, attempts: u32, in_doubt: bool) -> Verdict {
-    match (origin, reason) {
-        (Origin::Requests | Origin::Forest(_), "expired") if attempts == 0 && !in_doubt => {
-            Verdict::Expire
+impl Death {
+    pub(crate) const fn verdict(self) -> Verdict {
+        if !self.taken && !self.in_doubt {
+            return Verdict::Expire;
         }
-        (Origin::Forest(forest), _) => Verdict::Reconcile(forest.clone()),
-        (Origin::Requests, "delivery_limit") => Verdict::Fail,
-        (Origin::Requests, _) => Verdict::Leave,
+        if self.deadline_passed || self.given_back >= TRIES {
+            return Verdict::Reconcile;
+        }
+        Verdict::GiveBack
     }
 }
 
@@ -69,50 +72,57 @@ pub(crate) fn judge(origin: &Origin, reason: &str, attempts: u32, in_doubt: bool
 mod tests {
     use super::*;
 
-    fn corp() -> Origin {
-        Origin::of_queue("writeback.forest.corp").unwrap()
-    }
-
-    fn reconcile() -> Verdict {
-        Verdict::Reconcile("corp".parse().unwrap())
-    }
+    const UNTAKEN: Death = Death {
+        taken: false,
+        in_doubt: false,
+        deadline_passed: true,
+        given_back: 0,
+    };
 
     #[test]
     fn what_nobody_had_is_expired() {
-        assert_eq!(
-            judge(&Origin::Requests, "expired", 0, false),
-            Verdict::Expire
-        );
-        assert_eq!(judge(&corp(), "expired", 0, false), Verdict::Expire);
+        assert_eq!(UNTAKEN.verdict(), Verdict::Expire);
     }
 
     #[test]
-    fn what_a_writer_had_is_reconciled() {
-        assert_eq!(judge(&corp(), "expired", 1, false), reconcile());
-        assert_eq!(judge(&corp(), "delivery_limit", 20, false), reconcile());
-        assert_eq!(judge(&corp(), "rejected", 0, false), reconcile());
+    fn what_somebody_had_is_never_expired_here() {
+        let taken = Death {
+            taken: true,
+            ..UNTAKEN
+        };
+        assert_eq!(taken.verdict(), Verdict::Reconcile);
+        let in_time = Death {
+            deadline_passed: false,
+            ..taken
+        };
+        assert_eq!(in_time.verdict(), Verdict::GiveBack);
     }
 
     #[test]
     fn what_may_have_a_twin_is_never_expired_here() {
-        assert_eq!(judge(&corp(), "expired", 0, true), reconcile());
-        assert_eq!(judge(&Origin::Requests, "expired", 0, true), Verdict::Leave);
+        let twin = Death {
+            in_doubt: true,
+            ..UNTAKEN
+        };
+        assert_eq!(twin.verdict(), Verdict::Reconcile);
     }
 
     #[test]
-    fn a_request_that_a_resolver_had_may_have_been_passed_on() {
-        assert_eq!(
-            judge(&Origin::Requests, "expired", 1, false),
-            Verdict::Leave
-        );
-        assert_eq!(
-            judge(&Origin::Requests, "delivery_limit", 20, false),
-            Verdict::Fail
-        );
+    fn poison_is_not_tried_for_ever() {
+        let given_back = |given_back| Death {
+            taken: true,
+            deadline_passed: false,
+            given_back,
+            ..UNTAKEN
+        };
+        assert_eq!(given_back(TRIES - 1).verdict(), Verdict::GiveBack);
+        assert_eq!(given_back(TRIES).verdict(), Verdict::Reconcile);
     }
 
     #[test]
     fn only_our_queues_are_known() {
+        let corp = Origin::of_queue("writeback.forest.corp");
+        assert_eq!(corp, Some(Origin::Forest("corp".parse().unwrap())));
         assert_eq!(
             Origin::of_queue("writeback.requests"),
             Some(Origin::Requests)

@@ -148,6 +148,7 @@ impl Passage {
             perhaps_repeated,
             resolve_afresh: false,
             steps: Vec::new(),
+            given_back: 0,
         };
         self.publish(&operation, request).await;
     }

@@ -11,6 +11,7 @@ use operation::{DomainName, ForestId, Reason, Refusal, UserReference};
 use crate::{
     decide::{Answer, Located, decide},
     observe::{Answered, Observer},
+    standstill::Gate,
 };
 
 const CONNECTIONS: usize = 8;
@@ -26,6 +27,7 @@ struct Domain {
     name: DomainName,
     scope: Scope,
     directory: Arc<Directory>,
+    gate: Gate,
 }
 
 impl Forests {
@@ -66,6 +68,7 @@ impl Forests {
                     name: domain.name.clone(),
                     scope,
                     directory,
+                    gate: Gate::new(settings.concurrency),
                 });
             }
         }
@@ -99,7 +102,7 @@ impl Forests {
         }
         self.observer.asked(asked.len());
         let answers = join_all(asked.into_iter().map(|domain| async move {
-            let found = domain.ask(user).await;
+            let found = domain.gate.pass(Box::pin(domain.ask(user))).await;
             let answered = match &found {
                 Ok(found) if found.is_empty() => Answered::Nothing,
                 Ok(_) => Answered::Found,

@@ -8,6 +8,7 @@ mod decide;
 mod forests;
 mod observe;
 mod passage;
+mod standstill;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 

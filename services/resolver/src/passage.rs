@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bus::{Delivery, Destination, Message, PublishError, Publisher};
+use bus::{Delivery, Destination, Message, PublishError, Publisher, Truth};
 use operation::{ForestId, Operation, Outcome, Reason, Refusal, Status, Step};
 use prost::Message as _;
 use proto::v1;
@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 use crate::{decide::Located, forests::Forests, observe::Observer};
 
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
-const REQUEUE_AFTER: Duration = Duration::from_millis(500);
+const HAND_OVER_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 pub(crate) struct Passage {
     pub(crate) forests: Forests,
@@ -27,7 +27,7 @@ pub(crate) struct Passage {
 /// What is to become of the delivery.
 enum Settled {
     Done,
-    /// Nothing could be published: another try, by whoever gets it.
+    /// It is not known to be handed over: another try.
     Again,
 }
 
@@ -35,24 +35,27 @@ impl Passage {
     pub(crate) async fn take(self: Arc<Self>, delivery: Delivery) {
         let span = delivery.span();
         async {
-            let settled = match parse(&delivery.body) {
-                Ok((request, operation)) => {
+            match parse(&delivery.body) {
+                Ok((mut request, operation)) => {
                     telemetry::span::current_belongs_to(operation.id);
-                    self.resolve(request, &operation, &delivery).await
+                    // held, not given back: the broker delivers a message once, and what is given
+                    // back goes the long way round by the dead letters
+                    while let Settled::Again =
+                        self.resolve(request.clone(), &operation, &delivery).await
+                    {
+                        request.perhaps_repeated = true;
+                        tokio::time::sleep(HAND_OVER_AGAIN_AFTER).await;
+                        if !delivery.is_held() {
+                            tracing::info!("left to whoever has the request now");
+                            return;
+                        }
+                    }
                 }
                 Err(problem) => {
                     tracing::error!(problem, "a request that cannot be read is dropped");
-                    Settled::Done
                 }
-            };
-            let settling = match settled {
-                Settled::Done => delivery.ack().await,
-                Settled::Again => {
-                    tokio::time::sleep(REQUEUE_AFTER).await;
-                    delivery.requeue().await
-                }
-            };
-            if let Err(error) = settling {
+            }
+            if let Err(error) = delivery.ack().await {
                 tracing::debug!(%error, "not settled; it will come again");
             }
         }
@@ -79,7 +82,7 @@ impl Passage {
             match self.forests.locate(&operation.user, &sealed_for).await {
                 Err(refusal) if perhaps_routed => {
                     // a refusal told now could be contradicted by the forest that has the twin
-                    if operation.remaining(now()).is_zero() {
+                    if operation.remaining(now()).is_zero() || !delivery.is_held() {
                         tracing::info!(reason = %refusal.reason, "left to the operation's twin");
                         return Settled::Done;
                     }
@@ -93,13 +96,13 @@ impl Passage {
             .resolved(operation.kind, reason, began.elapsed());
         match located {
             Ok(located) => {
-                request.perhaps_repeated = perhaps_routed;
-                self.route(request, operation, &located, delivery.reply_to.clone())
-                    .await
+                // the connection lost meanwhile: somebody else may have it by now
+                request.perhaps_repeated = perhaps_routed || !delivery.is_held();
+                request.given_back = 0;
+                self.route(request, operation, &located, delivery).await
             }
             Err(refusal) => {
-                self.end(operation, refusal, request.steps, delivery.reply_to.clone())
-                    .await;
+                self.end(operation, refusal, request.steps, delivery).await;
                 Settled::Done
             }
         }
@@ -110,7 +113,7 @@ impl Passage {
         mut request: v1::Request,
         operation: &Operation,
         located: &Located,
-        reply_to: Option<String>,
+        delivery: &Delivery,
     ) -> Settled {
         let remaining = operation.remaining(now());
         let perhaps_repeated = request.perhaps_repeated;
@@ -119,7 +122,7 @@ impl Passage {
                 Reason::DeadlineExceeded,
                 "the deadline passed before a writer had it",
             );
-            self.end(operation, refusal, request.steps, reply_to).await;
+            self.end(operation, refusal, request.steps, delivery).await;
             return Settled::Done;
         }
         tracing::info!(forest = %located.forest, "routed");
@@ -151,7 +154,7 @@ impl Passage {
             self.publisher.publish(
                 Destination::Forest(located.forest.clone()),
                 Message {
-                    reply_to: reply_to.clone(),
+                    reply_to: delivery.reply_to.clone(),
                     time_to_live: (!remaining.is_zero()).then(|| remaining.unsigned_abs()),
                     ..message(work.encode_to_vec())
                 },
@@ -167,15 +170,11 @@ impl Passage {
                         located.forest
                     ),
                 );
-                self.end(operation, refusal, Vec::new(), reply_to).await;
+                self.end(operation, refusal, Vec::new(), delivery).await;
                 Settled::Done
             }
             (recorded, handed_over) => {
-                tracing::warn!(
-                    ?recorded,
-                    ?handed_over,
-                    "not handed over, giving the request back"
-                );
+                tracing::warn!(?recorded, ?handed_over, "not handed over yet");
                 Settled::Again
             }
         }
@@ -186,7 +185,7 @@ impl Passage {
         operation: &Operation,
         refusal: Refusal,
         mut steps: Vec<v1::Step>,
-        reply_to: Option<String>,
+        delivery: &Delivery,
     ) {
         if refusal.reason.status() == Status::Failed {
             tracing::warn!(reason = %refusal.reason, detail = refusal.detail, "ended by the resolver");
@@ -203,11 +202,13 @@ impl Passage {
         let message = Message {
             body: report.encode_to_vec(),
             id: operation.id.to_string(),
-            reply_to,
+            reply_to: delivery.reply_to.clone(),
             time_to_live: None,
         };
         // told only once it is confirmed: were it lost, the request would be resolved anew
-        self.publisher.report(message, false).await;
+        self.publisher
+            .report(message, Truth::WhileHeld(delivery))
+            .await;
     }
 
     fn step(&self, step: &str, detail: String) -> v1::Step {

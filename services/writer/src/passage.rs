@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use bus::{Delivery, Message, Publisher};
+use bus::{Delivery, Message, Publisher, Truth};
 use directory::{Account, DirectoryError, PasswordWrite, WriteError};
 use operation::{Applied, DomainName, ForestId, Kind, Outcome, Reason, Refusal, Status};
 use prost::Message as _;
@@ -68,10 +68,10 @@ impl Passage {
                     self.observer.started(
                         work.operation.kind,
                         OffsetDateTime::now_utc() - work.operation.admitted_at,
-                        delivery.redelivered || delivery.attempts > 0,
+                        work.perhaps_begun,
                     );
-                    if let Some(end) = self.carry_out(&mut work).await {
-                        self.report(work, end, delivery.reply_to.clone()).await;
+                    if let Some(end) = self.carry_out(&mut work, &delivery).await {
+                        self.report(work, end, &delivery).await;
                     }
                 }
                 Err(problem) => tracing::error!(problem, "work that cannot be read is dropped"),
@@ -84,8 +84,8 @@ impl Passage {
         .await;
     }
 
-    /// None when the operation has ended elsewhere.
-    async fn carry_out(&self, work: &mut Work) -> Option<End> {
+    /// None when the operation has ended elsewhere, or will.
+    async fn carry_out(&self, work: &mut Work, delivery: &Delivery) -> Option<End> {
         let seen = Instant::now();
         let Some(domain) = self.domains.get(&work.domain) else {
             return Some(
@@ -141,10 +141,12 @@ impl Passage {
             );
         }
         let began = Instant::now();
-        let end = self.write(domain, work, contents.as_ref(), seen).await;
+        let end = self
+            .write(domain, work, contents.as_ref(), seen, delivery)
+            .await;
         self.observer
             .directory(work.operation.kind, began.elapsed());
-        Some(end)
+        end
     }
 
     fn open(&self, work: &mut Work) -> Result<Option<Contents>, Refusal> {
@@ -179,29 +181,32 @@ impl Passage {
         work: &mut Work,
         contents: Option<&Contents>,
         seen: Instant,
-    ) -> End {
+        delivery: &Delivery,
+    ) -> Option<End> {
         loop {
             let now = OffsetDateTime::now_utc();
             let budget =
                 time::Duration::try_from(self.write_time_out).unwrap_or(time::Duration::MAX);
             if !work.operation.allows_write(now, budget) {
-                return Refusal::new(
+                let refusal = Refusal::new(
                     Reason::DeadlineExceeded,
                     "too late: a write could no longer have ended before the deadline",
-                )
-                .into();
+                );
+                return Some(refusal.into());
             }
-            let away = match self.try_once(domain, work, contents).await {
+            let away = match self.try_once(domain, work, contents, delivery).await {
                 Ok(end) => return end,
                 Err(refusal) => refusal,
             };
             if seen.elapsed() > PATIENCE {
-                return away.into();
+                return Some(away.into());
             }
             sleep(ASK_AGAIN_AFTER).await;
         }
     }
 
+    /// None when the operation has ended elsewhere, or will.
+    ///
     /// # Errors
     /// The refusal to give if no later try succeeds: nothing was written.
     async fn try_once(
@@ -209,23 +214,27 @@ impl Passage {
         domain: &Domain,
         work: &mut Work,
         contents: Option<&Contents>,
-    ) -> Result<End, Refusal> {
+        delivery: &Delivery,
+    ) -> Result<Option<End>, Refusal> {
         let account = match domain.directory.read_account(work.object_guid).await {
             Ok(Some(account)) => account,
             Ok(None) => {
-                return Ok(Refusal::new(
+                let refusal = Refusal::new(
                     Reason::UserNotFound,
                     "the account has been deleted or moved",
-                )
-                .into());
+                );
+                return Ok(Some(refusal.into()));
             }
             Err(error @ DirectoryError::Unavailable { .. }) => {
                 return Err(Refusal::new(error.reason(), error.to_string()));
             }
-            Err(error) => return Ok(Refusal::new(error.reason(), error.to_string()).into()),
+            Err(error) => {
+                let refusal = Refusal::new(error.reason(), error.to_string());
+                return Ok(Some(refusal.into()));
+            }
         };
         if let Err(refusal) = permit(&work.operation, &account, &domain.scope, self.rules) {
-            return Ok(refusal.into());
+            return Ok(Some(refusal.into()));
         }
         if work.operation.kind.sets_password() {
             let clock = domain.directory.clock_of(&account.domain_controller);
@@ -241,18 +250,28 @@ impl Passage {
                             format!("the ledger cannot be asked: {problem}"),
                         )
                     })?;
+                // it may have a twin, and that one's report may have come in only now
+                if standing.status.is_terminal() {
+                    tracing::info!(status = %standing.status, "ended meanwhile");
+                    return Ok(None);
+                }
                 if let Some(refusal) = superseded(&account, since, &standing.precedents) {
-                    return Ok(refusal.into());
+                    return Ok(Some(refusal.into()));
                 }
             }
         }
         let Some(change) = change(work, contents) else {
-            return Ok(Refusal::new(
+            let refusal = Refusal::new(
                 Reason::SealInvalid,
                 "sealedPassword: it holds no current password",
-            )
-            .into());
+            );
+            return Ok(Some(refusal.into()));
         };
+        // with its connection lost the message goes to another writer, which counts on no write
+        // beginning here any more
+        if !delivery.is_held() {
+            return Ok(None);
+        }
         let remaining = work
             .operation
             .remaining(OffsetDateTime::now_utc())
@@ -274,10 +293,10 @@ impl Passage {
                     ended: to_micros(receipt.ended),
                 };
                 let notes = notes(&work.operation, &account);
-                Ok(End {
+                Ok(Some(End {
                     outcome: Outcome::Applied(Applied { notes }),
                     write: Some(write),
-                })
+                }))
             }
             Err(WriteError::CertainlyNot(explained)) => {
                 let refusal = Refusal {
@@ -288,12 +307,12 @@ impl Passage {
                 if explained.transient {
                     Err(refusal)
                 } else {
-                    Ok(refusal.into())
+                    Ok(Some(refusal.into()))
                 }
             }
             Err(WriteError::Unknown(problem)) => {
                 tracing::warn!(problem, "in doubt");
-                Ok(self.reconcile(domain, work, contents, &account).await)
+                Ok(Some(self.reconcile(domain, work, contents, &account).await))
             }
         }
     }
@@ -449,7 +468,7 @@ impl Passage {
         }
     }
 
-    async fn report(&self, mut work: Work, end: End, reply_to: Option<String>) {
+    async fn report(&self, mut work: Work, end: End, delivery: &Delivery) {
         let status = end.outcome.status();
         let reason = end.outcome.reason().map_or("", Reason::code);
         let kind = work.operation.kind;
@@ -482,13 +501,15 @@ impl Passage {
         let message = Message {
             body: report.encode_to_vec(),
             id: report.operation_id,
-            reply_to,
+            reply_to: delivery.reply_to.clone(),
             time_to_live: None,
         };
-        // what is applied stays so even if the report were lost; anything else is told once confirmed
-        self.publisher
-            .report(message, status == Status::Applied)
-            .await;
+        let truth = if status == Status::Applied {
+            Truth::Lasting
+        } else {
+            Truth::WhileHeld(delivery)
+        };
+        self.publisher.report(message, truth).await;
     }
 }
 

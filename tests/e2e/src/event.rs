@@ -5,7 +5,7 @@ use operation::{ForestId, Kind};
 use sealing::{Binding, Contents, PublicKey, PublicKeys};
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 const SOURCE: &str = "https://cloud.example.com/directory";
 const SEAL_LASTS: Duration = Duration::minutes(5);
@@ -24,6 +24,7 @@ pub struct Event {
     must_change: bool,
     unlock: Option<bool>,
     sealed_to: Option<String>,
+    deadline: Option<OffsetDateTime>,
 }
 
 impl Event {
@@ -42,6 +43,7 @@ impl Event {
             must_change: false,
             unlock: None,
             sealed_to: None,
+            deadline: None,
         }
     }
 
@@ -124,6 +126,20 @@ impl Event {
         self
     }
 
+    /// Sets the deadline: `expirytime`.
+    #[must_use]
+    pub fn within(mut self, deadline: std::time::Duration) -> Self {
+        self.deadline = Some(OffsetDateTime::now_utc() + deadline);
+        self
+    }
+
+    /// Says in which domain the person is: no other is asked.
+    #[must_use]
+    pub fn in_domain(mut self, domain: &str) -> Self {
+        self.user.insert("domain".to_owned(), json!(domain));
+        self
+    }
+
     /// Binds the seal to somebody else than the event names.
     #[must_use]
     pub fn sealed_about(mut self, subject: &str) -> Self {
@@ -177,14 +193,18 @@ impl Event {
                 members.insert("unlock".to_owned(), json!(unlock));
             }
         }
-        Ok(json!({
+        let mut event = json!({
             "specversion": "1.0",
             "id": self.id,
             "source": self.source,
             "type": self.kind.event_type(),
             "datacontenttype": "application/json",
             "data": data,
-        }))
+        });
+        if let (Some(deadline), Some(members)) = (self.deadline, event.as_object_mut()) {
+            members.insert("expirytime".to_owned(), json!(deadline.format(&Rfc3339)?));
+        }
+        Ok(event)
     }
 
     fn sealed(&self, keys: &PublicKeys, forests: &[ForestId]) -> anyhow::Result<Option<Value>> {

@@ -77,6 +77,10 @@ impl DomainController {
         &self.forest.id
     }
 
+    pub fn domain(&self) -> &str {
+        &self.forest.domain
+    }
+
     /// Where it listens, `ldaps://host:port`.
     pub fn ldaps(&self) -> &str {
         &self.forest.ldaps

@@ -58,7 +58,7 @@ fn rights() -> Vec<Rights> {
     };
     let intake = r"requests|replies|replies\..+";
     let resolver = "requests|forests|outcomes|replies|expired";
-    let audit = "forests|outcomes|replies|expired";
+    let audit = "requests|forests|outcomes|replies|expired";
     let mut rights = vec![
         of("intake", intake, intake, r"replies|replies\..+"),
         of("resolver", resolver, resolver, "requests"),

@@ -16,6 +16,9 @@ pub struct Lab {
     pub postgres: String,
     pub forests: Vec<Forest>,
     pub services: Vec<Service>,
+    /// What the services stand on: the broker, the database, a domain controller per forest.
+    #[serde(default)]
+    pub infrastructure: Vec<Infrastructure>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -64,6 +67,13 @@ pub struct Service {
     pub name: String,
     pub pid: u32,
     pub admin: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Infrastructure {
+    /// `rabbitmq`, `postgres`, `samba-<forest>`, and what serves them.
+    pub name: String,
+    pub pid: u32,
 }
 
 impl Lab {

@@ -20,6 +20,6 @@ mod supervisor;
 mod tokens;
 
 pub use command::{down, up};
-pub use description::{Audit, Ctl, Forest, Intake, Lab, RabbitMq, Service};
+pub use description::{Audit, Ctl, Forest, Infrastructure, Intake, Lab, RabbitMq, Service};
 pub use place::{Place, TRACES_PORT};
 pub use supervisor::supervise;

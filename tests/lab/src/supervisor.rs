@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::description::{Audit, Ctl, Forest, Intake, Lab, RabbitMq, Service};
+use crate::description::{Audit, Ctl, Forest, Infrastructure, Intake, Lab, RabbitMq, Service};
 use crate::forest::FORESTS;
 use crate::place::{AUDIT_PORTS, INTAKE_PORTS, Place};
 use crate::process::{Process, Recipe};
@@ -88,21 +88,13 @@ async fn run(
     .await?;
     steps.done("RabbitMQ is ready");
 
-    let infrastructure = processes.len();
     if !infrastructure_only {
         for recipe in services::recipes(place) {
             start_service(recipe, processes)?;
         }
         steps.done("the services are starting");
     }
-    let describe = |processes: &[Process]| {
-        describe(
-            place,
-            &tokens,
-            processes.get(infrastructure..).unwrap_or(&[]),
-        )
-    };
-    describe(processes)?;
+    describe(place, &tokens, processes)?;
     loop {
         tokio::time::sleep(TICK).await;
         let mut changed = false;
@@ -110,7 +102,7 @@ async fn run(
             changed |= process.revive()?;
         }
         if changed {
-            describe(processes)?;
+            describe(place, &tokens, processes)?;
         }
     }
 }
@@ -179,6 +171,16 @@ fn describe(place: &Place, tokens: &Tokens, processes: &[Process]) -> anyhow::Re
             })
         })
         .collect();
+    let infrastructure = processes
+        .iter()
+        .filter(|process| process.recipe.admin.is_none())
+        .filter_map(|process| {
+            Some(Infrastructure {
+                name: process.recipe.name.clone(),
+                pid: process.pid()?,
+            })
+        })
+        .collect();
     let lab = Lab {
         intake: Intake {
             url: urls.first().cloned().unwrap_or_default(),
@@ -204,6 +206,7 @@ fn describe(place: &Place, tokens: &Tokens, processes: &[Process]) -> anyhow::Re
         postgres: database::superuser_url(place)?,
         forests,
         services,
+        infrastructure,
     };
     secret::write_for_the_caller(
         &place.description(),

@@ -117,7 +117,7 @@ fn allowed(label: &str, value: &str, lab: &Lab) -> bool {
                 "writeback.expired",
             ]) || value.strip_prefix("writeback.forests:").is_some_and(forest)
         }
-        "settled" => one_of(&["ack", "requeue"]),
+        "settled" => one_of(&["ack"]),
         "gate" => one_of(&["broker", "database", "ledger"]),
         "http_request_method" => one_of(&[
             "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "_OTHER",
@@ -160,7 +160,7 @@ fn allowed(label: &str, value: &str, lab: &Lab) -> bool {
             "nothing",
             "unavailable",
         ]),
-        "verdict" => one_of(&["expire", "fail", "reconcile", "leave"]),
+        "verdict" => one_of(&["expire", "give-back", "reconcile"]),
         "why" => one_of(&["answer-lost", "redelivered"]),
         "found" => one_of(&["applied", "not-applied"]),
         "result" => one_of(&["committed", "rejected", "unknown", "exported", "lost"]),

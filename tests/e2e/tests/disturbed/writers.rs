@@ -1,0 +1,108 @@
+//! A forest without writers: what none of them had is expired in time; what one of them had is looked into first.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use e2e::{Answer, DomainController, World, until};
+use futures_util::future::try_join_all;
+use operation::Reason;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::{
+    ALONE,
+    errand::{End, prepare, settle},
+    parts, people,
+};
+
+/// A writer must have time to take it and none to write it.
+const DEADLINE: Duration = Duration::from_secs(8);
+/// From the deadline to the answer: dead letter, ledger, reply.
+const TRAVELS: Duration = Duration::from_secs(3);
+
+fn forest(world: &World) -> anyhow::Result<&DomainController> {
+    world.forests.last().context("the lab has no forest")
+}
+
+fn writers(forest: &DomainController) -> anyhow::Result<Vec<u32>> {
+    parts::services(&format!("writer-{}", forest.id()))
+}
+
+/// Who did what.
+fn steps(answer: &Answer) -> impl Iterator<Item = (&str, &str)> {
+    answer
+        .body
+        .get("steps")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|step| Some((step.get("service")?.as_str()?, step.get("step")?.as_str()?)))
+}
+
+#[tokio::test]
+async fn what_no_writer_had_is_expired_in_time() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
+    let world = World::enter().await?;
+    let forest = forest(&world)?;
+    let writers = writers(forest)?;
+    // nobody restarts them
+    let supervisor = parts::Stopped::stop(vec![parts::supervisor()?])?;
+    parts::signal("-KILL", &writers)?;
+    parts::dead(&writers).await?;
+    let errands = prepare(&world, forest, people::AFTERWARDS, DEADLINE).await?;
+    let told = try_join_all(errands.iter().map(|errand| errand.send(&world))).await?;
+    drop(supervisor);
+    for told in &told {
+        let expired = End::Not(Reason::DeadlineExceeded.code().to_owned());
+        ensure!(told.end == Some(expired), "told {:?}", told.end);
+        ensure!(told.took < DEADLINE + TRAVELS, "told after {:?}", told.took);
+    }
+    parts::gone(&writers).await?;
+    settle(&world, &errands, &told).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_writer_had_is_not_called_expired_before_another_has_looked() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
+    let world = World::enter().await?;
+    let forest = forest(&world)?;
+    let writers = writers(forest)?;
+    let errands = prepare(&world, forest, people::AFTERWARDS, DEADLINE).await?;
+    let deadline = OffsetDateTime::now_utc() + DEADLINE;
+    // they take what comes and do nothing with it
+    let stopped = parts::Stopped::stop(writers.clone())?;
+    let sending = try_join_all(errands.iter().map(|errand| errand.send(&world)));
+    let killing = async {
+        until("the deadline passes", DEADLINE * 2, || async {
+            Ok((OffsetDateTime::now_utc() > deadline).then_some(()))
+        })
+        .await?;
+        parts::signal("-KILL", &writers)
+    };
+    let (told, killed) = tokio::join!(sending, killing);
+    killed?;
+    drop(stopped);
+    let told = told?;
+    parts::gone(&writers).await?;
+    for end in settle(&world, &errands, &told).await? {
+        ensure!(
+            end == End::Not(Reason::DeadlineExceeded.code().to_owned()),
+            "{end:?}"
+        );
+    }
+    for told in &told {
+        let answer = world.door.operation(&told.id).await?;
+        ensure!(
+            steps(&answer).any(|(service, step)| service.starts_with("writer-") && step == "ended"),
+            "no writer has looked: {}",
+            answer.body
+        );
+        ensure!(
+            steps(&answer).all(|(_, step)| step != "expired"),
+            "called undelivered: {}",
+            answer.body
+        );
+    }
+    Ok(())
+}
