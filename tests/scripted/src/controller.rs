@@ -81,11 +81,16 @@ impl DomainController {
 
     /// From now on, before the rules that it has.
     pub fn from_now(&self, on: On, act: Act) {
-        let rule = Rule {
-            on,
-            act,
-            left: None,
-        };
+        self.put_first(on, act, None);
+    }
+
+    /// The next time, before the rules that it has.
+    pub fn next(&self, on: On, act: Act) {
+        self.put_first(on, act, Some(1));
+    }
+
+    fn put_first(&self, on: On, act: Act, left: Option<usize>) {
+        let rule = Rule { on, act, left };
         self.knowledge.changing().rules.insert(0, rule);
     }
 

@@ -178,12 +178,8 @@ impl Conversation {
     }
 
     fn bind(&self, bind: &BindRequest) -> Answer {
-        let refused = |data| {
-            Answer::new(
-                ResultCode::InvalidCredentials,
-                &windows::bind_refused(data),
-            )
-        };
+        let refused =
+            |data| Answer::new(ResultCode::InvalidCredentials, &windows::bind_refused(data));
         let AuthenticationChoice::Simple(password) = &bind.authentication else {
             return Answer::new(ResultCode::AuthMethodNotSupported, "");
         };

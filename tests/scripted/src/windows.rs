@@ -30,7 +30,8 @@ pub const UNKNOWN_CONTROL: &str =
 /// A name that no object has: 32.
 pub const GONE: &str = "0000208D: NameErr: DSID-03100245, problem 2001 (NO_OBJECT), data 0, best match of:\n\t'DC=corp,DC=example,DC=com'\n";
 /// From a read-only domain controller, or one of another domain: 10.
-pub const REFERRAL: &str = "0000202B: RefErr: DSID-03100835, data 0, 1 access points\n\tref 1: 'dc2.corp.example.com'\n";
+pub const REFERRAL: &str =
+    "0000202B: RefErr: DSID-03100835, data 0, 1 access points\n\tref 1: 'dc2.corp.example.com'\n";
 /// 8.
 pub const SIGNING_NEEDED: &str = "00002028: LdapErr: DSID-0C09023F, comment: The server requires binds to turn on integrity checking if SSL\\TLS are not already active on the connection, data 0, v4563";
 /// 13.
