@@ -19,7 +19,7 @@ use crate::{DirectoryError, Endpoint, connection::Connection, error::ConnectErro
 
 const FIRST_REST: Duration = Duration::from_secs(15);
 /// Longer than the ten minutes in which Windows counts wrong passwords unless told otherwise.
-const LONGEST_REST: Duration = Duration::from_secs(11 * 60);
+const LONGEST_REST: Duration = Duration::from_mins(11);
 
 #[derive(Debug)]
 pub(crate) struct Credentials {

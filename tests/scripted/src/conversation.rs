@@ -83,7 +83,7 @@ impl Conversation {
                     if carried_out {
                         self.carry_out(&message.protocol_op, &controls);
                     }
-                    pending().await
+                    return pending().await;
                 }
                 Some(Act::Close { carried_out }) => {
                     if carried_out {

@@ -1,6 +1,12 @@
 //! `crates/directory` against scripted domain controllers: what it makes of Windows' answers, and
 //! what it does when none comes.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
 mod availability;
 mod lost;
 mod malformed;

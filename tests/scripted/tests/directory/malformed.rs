@@ -93,7 +93,7 @@ async fn an_answer_to_a_modify_that_cannot_be_read_is_none() {
         let directory = forest.directory_within(&[&controller], SHORT_TIME_OUT);
         let outcome = forest.write(&directory, &reset(NEW)).await;
         assert!(
-            !outcome.is_ok(),
+            outcome.is_err(),
             "{name}: nothing was carried out, and nobody said so"
         );
         unknown(outcome);

@@ -19,6 +19,7 @@ struct Row {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn each_answer_of_windows_has_its_reason() {
     let row = |write: PasswordWrite, result, text, reason, transient| Row {
         write,

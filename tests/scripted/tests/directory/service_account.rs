@@ -2,7 +2,7 @@
 
 use directory::{Directory, DirectoryConfig, DirectoryError, Opens};
 use operation::Reason;
-use scripted_directory::{Act, Answer, On, Received, ResultCode, windows};
+use scripted_directory::{Act, Answer, DomainController, On, Received, ResultCode, windows};
 
 use crate::{Forest, NEW, SHORT_TIME_OUT, refused, reset};
 
@@ -61,10 +61,7 @@ async fn a_wrong_password_is_tried_once_by_all_together() {
             assert!(probed.is_err());
         }
     }
-    let binds: usize = controllers
-        .iter()
-        .map(|controller| controller.binds())
-        .sum();
+    let binds: usize = controllers.iter().map(DomainController::binds).sum();
     assert_eq!(binds, 1, "each counts towards the lockout");
 }
 
