@@ -26,6 +26,8 @@ pub struct Person {
     pub locked: bool,
     pub may_change_password: bool,
     pub wrong_passwords: u32,
+    /// Whether the service account may reset the password.
+    pub resettable: bool,
     /// Whether the service account may write `lockoutTime` and `pwdLastSet` here.
     pub lockout_time_writable: bool,
     pub pwd_last_set_writable: bool,
@@ -47,6 +49,7 @@ impl Person {
             locked: false,
             may_change_password: true,
             wrong_passwords: 0,
+            resettable: true,
             lockout_time_writable: true,
             pwd_last_set_writable: true,
         }

@@ -9,6 +9,8 @@ use crate::{Person, SentControl, script::Answer, windows};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     pub minimum_length: usize,
+    /// Three of upper case, lower case, digits and others.
+    pub complex: bool,
     pub history_length: usize,
     pub minimum_age: Duration,
 }
@@ -18,6 +20,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             minimum_length: 7,
+            complex: true,
             history_length: 24,
             minimum_age: Duration::ZERO,
         }
@@ -68,6 +71,9 @@ pub(crate) fn modify(
     }
     let refusal = match &password {
         None => None,
+        Some(Password::Reset(_)) if !person.resettable => {
+            Some(refuse(InsufficientAccessRights, windows::NO_RIGHT))
+        }
         Some(Password::Reset(new)) => breaks(person, new, policy, hinted(controls), now)
             .then(|| refuse(UnwillingToPerform, windows::RESET_BREAKS_POLICY)),
         Some(Password::Change { .. }) if person.locked => {
@@ -113,7 +119,17 @@ fn breaks(
     let young = person
         .pwd_last_set
         .is_some_and(|at| now - at < policy.minimum_age);
-    new.chars().count() < policy.minimum_length || history_and_age && (used || young)
+    new.chars().count() < policy.minimum_length
+        || policy.complex && classes(new) < 3
+        || history_and_age && (used || young)
+}
+
+fn classes(password: &str) -> usize {
+    let has = |class: fn(char) -> bool| usize::from(password.chars().any(class));
+    has(char::is_uppercase)
+        + has(char::is_lowercase)
+        + has(char::is_numeric)
+        + has(|c| !c.is_alphanumeric())
 }
 
 /// Reads what is asked of `unicodePwd` (MS-ADTS 3.1.1.3.1.5.1).

@@ -2,6 +2,7 @@
 
 mod admission;
 mod applied;
+mod contract;
 mod measured;
 mod people;
 mod refused;
