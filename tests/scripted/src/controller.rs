@@ -7,7 +7,7 @@ use std::{
 
 use operation::ObjectGuid;
 use time::OffsetDateTime;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::Notify, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
@@ -29,6 +29,7 @@ pub(crate) struct Knowledge {
     pub(crate) service_password: String,
     clock_ahead: time::Duration,
     changing: Mutex<Changing>,
+    hang_up: Notify,
 }
 
 #[derive(Debug)]
@@ -53,13 +54,20 @@ impl DomainController {
                 rules: script.rules,
                 received: Vec::new(),
             }),
+            hang_up: Notify::new(),
         });
         let mut listening = JoinSet::new();
         let known = Arc::clone(&knowledge);
         listening.spawn(async move {
             let mut conversations = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
-                conversations.spawn(converse(Arc::clone(&known), acceptor.clone(), socket));
+                let (known, acceptor) = (Arc::clone(&known), acceptor.clone());
+                conversations.spawn(async move {
+                    tokio::select! {
+                        () = known.hang_up.notified() => {}
+                        () = converse(Arc::clone(&known), acceptor, socket) => {}
+                    }
+                });
                 while conversations.try_join_next().is_some() {}
             }
         });
@@ -97,6 +105,11 @@ impl DomainController {
     /// Forgets every rule: from now on it is an ordinary domain controller.
     pub fn be_ordinary(&self) {
         self.knowledge.changing().rules.clear();
+    }
+
+    /// Closes every connection that there is, as a controller does with those idle for too long.
+    pub fn hang_up(&self) {
+        self.knowledge.hang_up.notify_waiters();
     }
 
     pub fn received(&self) -> Vec<Received> {

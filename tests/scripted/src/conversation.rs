@@ -233,10 +233,17 @@ impl Conversation {
             let answer = Answer::new(ResultCode::OperationsError, windows::NOT_BOUND);
             return vec![done(operation, &answer)];
         }
+        let is_base = search.scope == SearchRequestScope::BaseObject;
+        if is_base && search.base_object.eq_ignore_ascii_case(BASE) {
+            return vec![
+                wire::entry(BASE, selected(self.known.policy.attributes())),
+                done(operation, &Answer::success()),
+            ];
+        }
         let changing = self.known.changing();
         let base = search.base_object.as_str();
         let mut answer = Answer::success();
-        let found: Vec<_> = if search.scope == SearchRequestScope::BaseObject {
+        let found: Vec<_> = if is_base {
             let found = changing.people.iter().find(|person| person.is_named(base));
             if found.is_none() {
                 answer = Answer::new(ResultCode::NoSuchObject, windows::GONE);

@@ -27,6 +27,23 @@ impl Default for Policy {
     }
 }
 
+impl Policy {
+    /// As the head of the domain shows it; ages are negative, in 100 ns (MS-SAMR 3.1.1.5).
+    pub(crate) fn attributes(&self) -> Vec<(String, Vec<Vec<u8>>)> {
+        let age = -self.minimum_age.whole_seconds() * 10_000_000;
+        [
+            ("objectClass", "domainDNS".to_owned()),
+            ("minPwdLength", self.minimum_length.to_string()),
+            ("pwdHistoryLength", self.history_length.to_string()),
+            ("minPwdAge", age.to_string()),
+            ("pwdProperties", u8::from(self.complex).to_string()),
+            ("lockoutThreshold", "0".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), vec![value.into_bytes()]))
+        .to_vec()
+    }
+}
+
 /// SEQUENCE { INTEGER 1 } (MS-ADTS 3.1.1.3.4.1.27); any other integer enforces nothing.
 const ENFORCE: [u8; 5] = [0x30, 3, 2, 1, 1];
 

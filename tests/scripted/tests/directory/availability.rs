@@ -138,12 +138,14 @@ async fn a_connection_that_died_idle_is_replaced_unnoticed() {
     let controller = forest.start(forest.script()).await;
     let directory = forest.directory(&[&controller]);
     forest.write(&directory, &reset(NEW)).await.unwrap();
-    // as a controller does after MaxConnIdleTime, or a firewall without a word
-    controller.next(On::RootDse, Act::Close { carried_out: false });
+    controller.hang_up();
+    // a read may be repeated freely, so it is what finds out
+    let read = directory.read_account(forest.ana.guid).await;
+    assert!(matches!(read, Ok(Some(_))), "{read:?}");
     let again = reset("New-Passw0rd-2");
     let outcome = forest.write(&directory, &again).await;
     assert!(outcome.is_ok(), "{outcome:?}");
-    assert_eq!(controller.modifies(), 2);
+    assert_eq!((controller.modifies(), controller.connections()), (2, 2));
 }
 
 #[tokio::test]

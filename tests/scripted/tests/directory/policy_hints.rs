@@ -65,11 +65,20 @@ async fn history_and_age_bind_a_reset_only_with_them() {
     fresh.ana.pwd_last_set = Some(OffsetDateTime::now_utc() - Duration::hours(2));
     let history = forest.start(forest.script()).await;
     let age = fresh.start(fresh.script().policy(young)).await;
-    for (forest, controller, new) in [(&forest, &history, "Used-Passw0rd"), (&fresh, &age, NEW)] {
+    for (forest, controller, new, rule) in [
+        (&forest, &history, "Used-Passw0rd", "history"),
+        (&fresh, &age, NEW, "minimum-age"),
+    ] {
         let directory = forest.directory(&[controller]);
         for hints in [PolicyHints::Required, PolicyHints::WhenAvailable] {
             let explained = refused(forest.write(&directory, &hinted_reset(new, hints)).await);
             assert_eq!(explained.reason, Reason::PasswordPolicy);
+            let rules: Vec<&str> = explained
+                .violations
+                .iter()
+                .map(|v| v.rule.as_str())
+                .collect();
+            assert_eq!(rules, [rule]);
             assert_eq!(forest.password_at(controller), "Old-Passw0rd");
         }
         let write = hinted_reset(new, PolicyHints::Never);
