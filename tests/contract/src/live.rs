@@ -154,7 +154,9 @@ impl Live {
             .await?
             .success()
             .context("the administrator cannot sign in")?;
-        let threshold = read(&mut ldap, &config.base_dn, "lockoutThreshold").await?;
+        let domain = read(&mut ldap, "", "defaultNamingContext").await?;
+        let domain = domain.context("its rootDSE names no domain")?;
+        let threshold = read(&mut ldap, &domain, "lockoutThreshold").await?;
         let threshold = threshold.and_then(|text| text.parse().ok()).unwrap_or(0);
         let unique = uuid::Uuid::new_v4().simple().to_string();
         let ou = format!("OU=Writeback contract {unique},{}", config.base_dn);
