@@ -22,8 +22,8 @@ use secrecy::SecretString;
 use toml::de::{DeTable, DeValue};
 
 pub use sections::{
-    Audit, Broker, Config, Domain, Forest, Intake, Ledger, LogFormat, ProtectedAccounts, Resolver,
-    Sealing, Service, Telemetry, Tokens, Writer,
+    Audit, Broker, Config, Domain, Forest, Intake, Ledger, LogFormat, PolicyHints,
+    ProtectedAccounts, Resolver, Sealing, SendHints, Service, Telemetry, Tokens, Writer,
 };
 
 const ENVIRONMENT_PREFIX: &str = "WRITEBACK_";

@@ -7,6 +7,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use ldap3::{
     Ldap, LdapConnAsync, LdapConnSettings, LdapError, Mod, Scope, SearchEntry, SearchOptions,
+    controls::RawControl,
 };
 use rustls::{
     ClientConfig, RootCertStore,
@@ -174,8 +175,12 @@ impl Connection {
         &self,
         target: String,
         modifications: Vec<Mod<Octets>>,
+        control: Option<RawControl>,
     ) -> Result<Answer, CallError> {
         let modify = self.call(|mut ldap| async move {
+            if let Some(control) = control {
+                ldap.with_controls(control);
+            }
             Ok(Answer::from(ldap.modify(&target, modifications).await?))
         });
         observe::exchange("modify", &self.endpoint, modify).await
@@ -198,12 +203,13 @@ impl Connection {
                     "it is busy or going down".to_owned(),
                 ));
             }
-            (_, Some(0x52e)) => "wrong password",
+            (_, Some(0x52e)) => return Err(ConnectError::WrongPassword),
             (_, Some(0x525)) => "there is no such account",
             (_, Some(0x530)) => "not at this hour",
             (_, Some(0x531)) => "not from this workstation",
             (_, Some(0x532)) => "its password has expired",
             (_, Some(0x533)) => "it is disabled",
+            (_, Some(0x568)) => "it is in too many groups",
             (_, Some(0x701)) => "the account has expired",
             (_, Some(0x773)) => "it must change its password",
             (_, Some(0x775)) => "it is locked",

@@ -14,11 +14,13 @@ use crate::{
     account::{ACCOUNT_ATTRIBUTES, FOUND_ATTRIBUTES, account, allowed_attributes, found},
     clock::ControllerClock,
     connection::{Answer, CallError, Connection, tls},
+    credentials::Credentials,
     domain_of,
     explain::{bind_code, explain, name_missing_right},
     filter,
     policy::{POLICY_ATTRIBUTES, Policy, SUBJECT_ATTRIBUTES, Subject},
-    pool::{Credentials, Lease, Pool},
+    policy_hints::critical,
+    pool::{Lease, Pool},
     reading::Entry,
 };
 
@@ -78,10 +80,7 @@ impl Directory {
             return Err(ConfigurationError::NoCapacity);
         }
         let tls = tls(&config.ca_pem)?;
-        let credentials = Arc::new(Credentials {
-            account: config.account,
-            password: config.password,
-        });
+        let credentials = Arc::new(Credentials::new(config.account, config.password));
         let pools = config
             .endpoints
             .iter()
@@ -199,18 +198,22 @@ impl Directory {
         change: &PasswordWrite,
         at: DeadlineInstant,
     ) -> Result<WriteReceipt, WriteError> {
-        let mut last = None;
+        let (mut last, mut away) = (None, false);
         for pool in self.in_order(None) {
             match self.write_at(pool, guid, change, at).await {
                 Err(WriteError::CertainlyNot(explained)) if explained.transient => {
+                    away |= explained.reason == Reason::ForestUnavailable;
                     last = Some(explained);
                 }
                 decided => return decided,
             }
         }
-        Err(WriteError::CertainlyNot(
-            last.unwrap_or_else(|| self.nobody(None).explained()),
-        ))
+        let last = last.unwrap_or_else(|| self.nobody(None).explained());
+        // one that is away comes back; one that cannot do it does not learn it meanwhile
+        Err(WriteError::CertainlyNot(Explained {
+            transient: away,
+            ..last
+        }))
     }
 
     async fn write_at(
@@ -238,10 +241,21 @@ impl Directory {
                 transient: false,
             }));
         }
+        let policy_hints = match change.policy_hints().control(pool.policy_hints()) {
+            Ok(control) => control,
+            Err(explained) => {
+                pool.give_back(lease);
+                return Err(WriteError::CertainlyNot(explained));
+            }
+        };
         let began = OffsetDateTime::now_utc();
         let sent = lease
             .connection
-            .modify(by_guid(guid), change.modifications())
+            .modify(
+                by_guid(guid),
+                change.modifications(),
+                policy_hints.map(critical),
+            )
             .await;
         let ended = OffsetDateTime::now_utc();
         match sent {
@@ -252,6 +266,7 @@ impl Directory {
                     domain_controller: pool.endpoint.to_string(),
                     began: clock.earliest(began),
                     ended: clock.latest(ended),
+                    policy_hints,
                 })
             }
             Ok(answer) => {
@@ -265,7 +280,9 @@ impl Directory {
                 }
                 if explained.reason == Reason::PasswordPolicy {
                     let now = pool.clock().earliest(ended);
-                    name_broken_rules(&lease.connection, guid, change, now, &mut explained).await;
+                    let history = change.obeys_history(policy_hints);
+                    let broken = &mut explained;
+                    name_broken_rules(&lease.connection, guid, change, now, history, broken).await;
                 }
                 if explained.transient {
                     pool.failed();
@@ -285,7 +302,10 @@ impl Directory {
             Err(CallError::Lost(cause)) => {
                 pool.forget_idle();
                 pool.failed();
-                Err(WriteError::Unknown(format!("{}: {cause}", pool.endpoint)))
+                Err(WriteError::Unknown {
+                    problem: format!("{}: {cause}", pool.endpoint),
+                    policy_hints,
+                })
             }
         }
     }
@@ -470,6 +490,7 @@ async fn name_broken_rules(
     guid: ObjectGuid,
     change: &PasswordWrite,
     now: OffsetDateTime,
+    with_history: bool,
     explained: &mut Explained,
 ) {
     let Some(password) = change.new_password() else {
@@ -496,7 +517,7 @@ async fn name_broken_rules(
         password.expose_secret(),
         &subject,
         now,
-        change.obeys_history(),
+        with_history,
         std::mem::take(&mut explained.violations),
     );
 }

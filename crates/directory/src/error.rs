@@ -65,9 +65,13 @@ pub enum WriteError {
     #[error("not applied: {0}")]
     CertainlyNot(Explained),
     /// The request left and no answer came: reconcile by reading, never by sending again.
-    /// Names the domain controller first.
-    #[error("unknown whether applied: {0}")]
-    Unknown(String),
+    #[error("unknown whether applied: {problem}")]
+    Unknown {
+        /// Names the domain controller first.
+        problem: String,
+        /// The policy-hints control that it was sent with.
+        policy_hints: Option<&'static str>,
+    },
 }
 
 /// Why a connection could not be had.
@@ -77,7 +81,9 @@ pub(crate) enum ConnectError {
     Unreachable(String),
     /// Its certificate is not one of the forest's.
     Untrusted(String),
-    /// It refused the service account. Asking others would only count towards the lockout.
+    /// It refused the service account's password: each further try counts towards the lockout.
+    WrongPassword,
+    /// It refused the service account for another cause; others would too.
     BindRefused(String),
 }
 
@@ -86,6 +92,10 @@ impl ConnectError {
         let endpoint = endpoint.to_string();
         match self {
             Self::Unreachable(cause) => DirectoryError::Unavailable { endpoint, cause },
+            Self::WrongPassword => DirectoryError::Misconfigured {
+                endpoint,
+                cause: "it refuses the service account: wrong password (LDAP result 49)".to_owned(),
+            },
             Self::Untrusted(cause) | Self::BindRefused(cause) => {
                 DirectoryError::Misconfigured { endpoint, cause }
             }

@@ -198,12 +198,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::PolicyHints;
 
     fn reset() -> PasswordWrite {
         PasswordWrite::Reset {
             new: "n".into(),
             unlock: true,
             must_change: true,
+            policy_hints: PolicyHints::Never,
         }
     }
 

@@ -43,7 +43,7 @@ impl<T> Ended for Result<T, ConnectError> {
             Ok(_) => "",
             Err(ConnectError::Unreachable(_)) => "unreachable",
             Err(ConnectError::Untrusted(_)) => "untrusted",
-            Err(ConnectError::BindRefused(_)) => "refused",
+            Err(ConnectError::BindRefused(_) | ConnectError::WrongPassword) => "refused",
         }
     }
 }

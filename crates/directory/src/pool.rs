@@ -6,7 +6,6 @@ use std::{
 };
 
 use rustls::ClientConfig;
-use secrecy::SecretString;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
@@ -14,27 +13,18 @@ use tokio::{
 
 use crate::{
     DirectoryError, Endpoint, RootDse, clock::ControllerClock, connection::Connection,
-    error::ConnectError, observe::Counted,
+    credentials::Credentials, error::ConnectError, observe::Counted,
 };
 
 /// How long an endpoint that failed is asked last.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-/// How long a refusal of the service account is believed: each further try counts to its lockout.
-const REST_AFTER_REFUSAL: Duration = Duration::from_secs(15);
-
-#[derive(Debug)]
-pub(crate) struct Credentials {
-    pub(crate) account: String,
-    pub(crate) password: SecretString,
-}
-
 #[derive(Debug, Default)]
 struct State {
     idle: Vec<Connection>,
     clock: ControllerClock,
+    policy_hints: Option<&'static str>,
     failed_at: Option<Instant>,
-    refused: Option<(Instant, DirectoryError)>,
 }
 
 #[derive(Debug)]
@@ -94,33 +84,26 @@ impl Pool {
             return Err(refusal);
         }
         match self.connect().await {
-            Ok(connection) => {
-                self.state().refused = None;
-                Ok(Lease {
-                    connection,
-                    reused: false,
-                    _counted: Counted::used(&self.endpoint),
-                    _permit: permit,
-                })
-            }
+            Ok(connection) => Ok(Lease {
+                connection,
+                reused: false,
+                _counted: Counted::used(&self.endpoint),
+                _permit: permit,
+            }),
             Err(error) => {
-                let refused = matches!(error, ConnectError::BindRefused(_));
-                let error = error.at(&self.endpoint);
-                let mut state = self.state();
-                state.failed_at = Some(Instant::now());
-                if refused {
-                    state.refused = Some((Instant::now(), error.clone()));
-                }
+                self.failed();
                 Err(error)
             }
         }
     }
 
-    async fn connect(&self) -> Result<Connection, ConnectError> {
-        let connection =
-            Connection::open(&self.endpoint, Arc::clone(&self.tls), self.time_out).await?;
-        connection
-            .sign_in(&self.credentials.account, &self.credentials.password)
+    async fn connect(&self) -> Result<Connection, DirectoryError> {
+        let tls = Arc::clone(&self.tls);
+        let connection = Connection::open(&self.endpoint, tls, self.time_out)
+            .await
+            .map_err(|error| error.at(&self.endpoint))?;
+        self.credentials
+            .sign_in(&connection, &self.endpoint, self.time_out)
             .await?;
         tracing::debug!(endpoint = %self.endpoint, "connected");
         Ok(connection)
@@ -151,9 +134,16 @@ impl Pool {
     }
 
     pub(crate) fn observe(&self, root: &RootDse) {
-        self.state()
+        let mut state = self.state();
+        state
             .clock
             .observe(root.sent, root.received, root.current_time);
+        state.policy_hints = root.policy_hints_control();
+    }
+
+    /// The policy-hints control that the controller named when it was last asked.
+    pub(crate) fn policy_hints(&self) -> Option<&'static str> {
+        self.state().policy_hints
     }
 
     pub(crate) fn clock(&self) -> ControllerClock {
@@ -170,13 +160,9 @@ impl Pool {
         None
     }
 
-    /// The service account was refused a moment ago.
+    /// The service account was refused a moment ago, here or at another of the same directory.
     pub(crate) fn standing_refusal(&self) -> Option<DirectoryError> {
-        self.state()
-            .refused
-            .as_ref()
-            .filter(|(at, _)| at.elapsed() < REST_AFTER_REFUSAL)
-            .map(|(_, error)| error.clone())
+        self.credentials.standing_refusal()
     }
 
     /// Never held across an await; a panic while it was held leaves nothing half done.

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 
-use crate::reading::{Entry, generalized_time};
+use crate::{
+    policy_hints,
+    reading::{Entry, generalized_time},
+};
 
 /// The rootDSE (MS-ADTS 3.1.1.3.2), and when it was asked for and answered by our clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +25,6 @@ pub struct RootDse {
     pub received: OffsetDateTime,
 }
 
-/// LDAP_SERVER_POLICY_HINTS_OID, and its deprecated elder (MS-ADTS 3.1.1.3.4.1.27 and .28).
-const POLICY_HINTS: [&str; 2] = ["1.2.840.113556.1.4.2239", "1.2.840.113556.1.4.2066"];
-
 pub(crate) const ROOT_DSE_ATTRIBUTES: &[&str] = &[
     "currentTime",
     "supportedControl",
@@ -38,7 +38,7 @@ impl RootDse {
     /// The policy-hints control this controller knows, the newer first: it makes a reset obey the
     /// password history.
     pub fn policy_hints_control(&self) -> Option<&'static str> {
-        POLICY_HINTS
+        policy_hints::CONTROLS
             .into_iter()
             .find(|oid| self.supported_control.contains(*oid))
     }

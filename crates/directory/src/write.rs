@@ -10,6 +10,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use crate::PolicyHints;
+
 /// The moment after which no write may be under way, by the monotonic clock.
 pub type DeadlineInstant = tokio::time::Instant;
 
@@ -21,6 +23,7 @@ pub enum PasswordWrite {
         new: SecretString,
         unlock: bool,
         must_change: bool,
+        policy_hints: PolicyHints,
     },
     /// Sets the password as its owner does: a wrong `current` counts towards the lockout.
     Change {
@@ -40,6 +43,8 @@ pub struct WriteReceipt {
     pub domain_controller: String,
     pub began: OffsetDateTime,
     pub ended: OffsetDateTime,
+    /// The policy-hints control that it was sent with.
+    pub policy_hints: Option<&'static str>,
 }
 
 /// An attribute's name or value, wiped when dropped.
@@ -105,10 +110,18 @@ impl PasswordWrite {
         }
     }
 
+    /// A change obeys the history without them.
+    pub(crate) fn policy_hints(&self) -> PolicyHints {
+        match self {
+            Self::Reset { policy_hints, .. } => *policy_hints,
+            Self::Change { .. } | Self::Unlock => PolicyHints::Never,
+        }
+    }
+
     /// Whether the domain controller looks at history and minimum age: not on a reset without policy
     /// hints.
-    pub(crate) fn obeys_history(&self) -> bool {
-        matches!(self, Self::Change { .. })
+    pub(crate) fn obeys_history(&self, policy_hints: Option<&str>) -> bool {
+        matches!(self, Self::Change { .. }) || policy_hints.is_some()
     }
 
     /// The attributes besides the password that this writes, all to 0: `lockoutTime` 0 unlocks
@@ -165,6 +178,7 @@ mod tests {
             new: new.clone(),
             unlock,
             must_change,
+            policy_hints: PolicyHints::WhenAvailable,
         };
         assert_eq!(shape(&reset(false, false)), ["replace unicodePwd 1"]);
         assert_eq!(
@@ -197,6 +211,7 @@ mod tests {
             new: "hunter2".into(),
             unlock: true,
             must_change: false,
+            policy_hints: PolicyHints::Never,
         };
         assert!(!format!("{write:?}").contains("hunter2"));
     }

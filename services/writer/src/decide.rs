@@ -3,7 +3,7 @@
 use time::Duration;
 
 use directory::{
-    Account, Opens, PwdLastSet,
+    Account, Opens, PolicyHints, PwdLastSet,
     clock::{Comparison, ControllerClock},
     scope::Scope,
 };
@@ -16,6 +16,27 @@ pub(crate) struct Rules {
     pub(crate) refuse_protected: bool,
     /// By how much the clocks of our own machines may differ.
     pub(crate) clock_skew: Duration,
+    pub(crate) users_hints: PolicyHints,
+    pub(crate) administrators_hints: PolicyHints,
+}
+
+impl Rules {
+    /// Whether this reset is to be sent with policy hints.
+    pub(crate) fn policy_hints(self, operation: &Operation) -> PolicyHints {
+        match operation.initiator.kind {
+            InitiatorKind::User => self.users_hints,
+            InitiatorKind::Administrator => self.administrators_hints,
+        }
+    }
+}
+
+/// How a write that was applied had been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// With this policy-hints control, if any.
+    ByUs(Option<&'static str>),
+    /// By an earlier delivery, of which nothing but the result is known.
+    Before,
 }
 
 /// Another operation on the same account, as the ledger knows it.
@@ -195,12 +216,36 @@ pub(crate) fn is_set_since_admission_perhaps(
 }
 
 /// What to remark on a success.
-pub(crate) fn notes(operation: &Operation, account: &Account) -> Vec<String> {
+pub(crate) fn notes(
+    operation: &Operation,
+    account: &Account,
+    rules: Rules,
+    sent: Sent,
+) -> Vec<String> {
     let mut notes = Vec::new();
-    if operation.kind == Kind::Reset && operation.initiator.kind == InitiatorKind::User {
-        notes.push(
-            "password history was not checked: the reset was sent without policy hints".to_owned(),
-        );
+    if operation.kind == Kind::Reset {
+        notes.push(match (sent, rules.policy_hints(operation)) {
+            (Sent::ByUs(Some(control)), _) => {
+                format!(
+                    "password history was checked: the reset was sent with policy hints ({control})"
+                )
+            }
+            (Sent::ByUs(None), PolicyHints::Never) => format!(
+                "password history was not checked: resets by {} are sent without policy hints here",
+                match operation.initiator.kind {
+                    InitiatorKind::User => "users",
+                    InitiatorKind::Administrator => "administrators",
+                }
+            ),
+            (Sent::ByUs(None), _) => {
+                "password history was not checked: the domain controller does not know policy hints"
+                    .to_owned()
+            }
+            (Sent::Before, _) => {
+                "whether password history was checked is not known: an earlier delivery wrote it"
+                    .to_owned()
+            }
+        });
     }
     if operation.kind == Kind::Unlock && !account.locked {
         notes.push("the account was not locked".to_owned());

@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
 use chassis::{Chassis, config};
-use directory::{Directory, DirectoryConfig, scope::Scope};
+use directory::{Directory, DirectoryConfig, PolicyHints, scope::Scope};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::DomainName;
 
@@ -57,6 +57,8 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
             clock_skew: time::Duration::milliseconds(
                 i64::try_from(settings.writer.clock_skew_milliseconds).unwrap_or(i64::MAX),
             ),
+            users_hints: hints(forest.policy_hints.users),
+            administrators_hints: hints(forest.policy_hints.administrators),
         },
         write_time_out: Duration::from_secs(settings.writer.write_timeout_seconds),
         seal_skew: Duration::from_secs(settings.sealing.clock_skew_seconds),
@@ -80,6 +82,14 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     }
     while under_way.next().await.is_some() {}
     Ok(())
+}
+
+fn hints(setting: config::SendHints) -> PolicyHints {
+    match setting {
+        config::SendHints::Required => PolicyHints::Required,
+        config::SendHints::WhenAvailable => PolicyHints::WhenAvailable,
+        config::SendHints::Never => PolicyHints::Never,
+    }
 }
 
 fn domains(

@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 use crate::{
     Domain,
     decide::{
-        Rules, happened, is_set_since_admission_perhaps, notes, permit, set_since_admission,
+        Rules, Sent, happened, is_set_since_admission_perhaps, notes, permit, set_since_admission,
         superseded,
     },
     ledger::Ledger,
@@ -123,7 +123,7 @@ impl Passage {
                     "an earlier delivery had written it",
                 );
                 self.observer.reconciled(true);
-                let notes = notes(&work.operation, &account);
+                let notes = notes(&work.operation, &account, self.rules, Sent::Before);
                 return Some(End {
                     outcome: Outcome::Applied(Applied { notes }),
                     write: None,
@@ -260,7 +260,7 @@ impl Passage {
                 }
             }
         }
-        let Some(change) = change(work, contents) else {
+        let Some(change) = change(work, contents, self.rules) else {
             let refusal = Refusal::new(
                 Reason::SealInvalid,
                 "sealedPassword: it holds no current password",
@@ -282,17 +282,19 @@ impl Passage {
             .await
         {
             Ok(receipt) => {
+                let manner = manner(work, receipt.policy_hints);
                 work.step(
                     &self.service,
                     "written",
-                    format!("at {}", receipt.domain_controller),
+                    format!("at {}{manner}", receipt.domain_controller),
                 );
+                let sent = Sent::ByUs(receipt.policy_hints);
                 let write = v1::Write {
                     domain_controller: receipt.domain_controller,
                     began: to_micros(receipt.began),
                     ended: to_micros(receipt.ended),
                 };
-                let notes = notes(&work.operation, &account);
+                let notes = notes(&work.operation, &account, self.rules, sent);
                 Ok(Some(End {
                     outcome: Outcome::Applied(Applied { notes }),
                     write: Some(write),
@@ -310,9 +312,20 @@ impl Passage {
                     Ok(Some(refusal.into()))
                 }
             }
-            Err(WriteError::Unknown(problem)) => {
+            Err(WriteError::Unknown {
+                problem,
+                policy_hints,
+            }) => {
                 tracing::warn!(problem, "in doubt");
-                Ok(Some(self.reconcile(domain, work, contents, &account).await))
+                let manner = manner(work, policy_hints);
+                work.step(
+                    &self.service,
+                    "in doubt",
+                    format!("the answer to the write was lost{manner}"),
+                );
+                let sent = Sent::ByUs(policy_hints);
+                let end = self.reconcile(domain, work, contents, &account, sent).await;
+                Ok(Some(end))
             }
         }
     }
@@ -324,12 +337,8 @@ impl Passage {
         work: &mut Work,
         contents: Option<&Contents>,
         before: &Account,
+        sent: Sent,
     ) -> End {
-        work.step(
-            &self.service,
-            "in doubt",
-            "the answer to the write was lost",
-        );
         self.observer.in_doubt(Doubt::AnswerLost);
         let is_touched = |account: &Account| {
             !work.operation.kind.sets_password() || account.pwd_last_set != before.pwd_last_set
@@ -342,7 +351,7 @@ impl Passage {
         {
             work.step(&self.service, "reconciled", "it had been written");
             self.observer.reconciled(true);
-            let notes = notes(&work.operation, before);
+            let notes = notes(&work.operation, before, self.rules, sent);
             return End {
                 outcome: Outcome::Applied(Applied { notes }),
                 write: None,
@@ -513,7 +522,16 @@ impl Passage {
     }
 }
 
-fn change(work: &Work, contents: Option<&Contents>) -> Option<PasswordWrite> {
+/// How a reset was sent, for the ledger.
+fn manner(work: &Work, policy_hints: Option<&str>) -> String {
+    match (work.operation.kind, policy_hints) {
+        (Kind::Reset, Some(control)) => format!(", with policy hints ({control})"),
+        (Kind::Reset, None) => ", without policy hints".to_owned(),
+        (Kind::Change | Kind::Unlock, _) => String::new(),
+    }
+}
+
+fn change(work: &Work, contents: Option<&Contents>, rules: Rules) -> Option<PasswordWrite> {
     let operation = &work.operation;
     match (operation.kind, contents) {
         (Kind::Unlock, _) => Some(PasswordWrite::Unlock),
@@ -521,6 +539,7 @@ fn change(work: &Work, contents: Option<&Contents>) -> Option<PasswordWrite> {
             new: contents.new_password.clone(),
             unlock: operation.unlock,
             must_change: operation.must_change_at_next_sign_in,
+            policy_hints: rules.policy_hints(operation),
         }),
         (Kind::Change, Some(contents)) => Some(PasswordWrite::Change {
             current: contents.current_password.clone()?,

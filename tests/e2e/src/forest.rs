@@ -204,10 +204,6 @@ impl DomainController {
         self.find(connection, &filter).await
     }
 
-    pub fn domain(&self) -> &str {
-        &self.forest.domain
-    }
-
     /// By what else than their user principal name a person can be named.
     pub async fn identifiers(&self, person: &str) -> anyhow::Result<Identifiers> {
         let mut connection = self.as_administrator().await?;

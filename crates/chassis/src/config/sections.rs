@@ -300,7 +300,38 @@ pub struct Forest {
     pub reader_account: Option<String>,
     pub reader_account_password_file: Option<PathBuf>,
     #[serde(default)]
+    pub policy_hints: PolicyHints,
+    #[serde(default)]
     pub domains: Vec<Domain>,
+}
+
+/// Whether resets are sent with policy hints, which make them obey the password history (and, as far as
+/// the domain controllers know it, the minimum age) as a change does.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyHints {
+    /// People's own resets.
+    pub users: SendHints,
+    /// Administrators' resets; a temporary password may repeat an old one.
+    pub administrators: SendHints,
+}
+
+impl Default for PolicyHints {
+    fn default() -> Self {
+        Self {
+            users: SendHints::WhenAvailable,
+            administrators: SendHints::Never,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SendHints {
+    /// A domain controller that does not know policy hints is not written to.
+    Required,
+    WhenAvailable,
+    Never,
 }
 
 #[derive(Debug, Clone, Deserialize)]

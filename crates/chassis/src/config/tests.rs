@@ -61,6 +61,35 @@ fn paths_are_relative_to_the_file_and_the_rest_has_defaults() {
 }
 
 #[test]
+fn policy_hints_are_for_people_s_own_resets_unless_told_otherwise() {
+    let hints = |text: &str| {
+        let config = parse(text, &[]).unwrap();
+        let corp = config.forest(&"corp".parse().unwrap()).unwrap();
+        (corp.policy_hints.users, corp.policy_hints.administrators)
+    };
+    assert_eq!(hints(FULL), (SendHints::WhenAvailable, SendHints::Never));
+    let with = |table: &str| {
+        FULL.replace(
+            "ca_file = \"corp.pem\"",
+            &format!("ca_file = \"corp.pem\"\npolicy_hints = {table}"),
+        )
+    };
+    assert_eq!(
+        hints(&with(r#"{ users = "required" }"#)),
+        (SendHints::Required, SendHints::Never)
+    );
+    assert_eq!(
+        hints(&with(r#"{ administrators = "when-available" }"#)),
+        (SendHints::WhenAvailable, SendHints::WhenAvailable)
+    );
+    let reason = refusal(&with(r#"{ users = "always" }"#), &[]);
+    assert!(
+        reason.contains("line 21") && reason.contains("required"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_its_line() {
     let text = FULL.replace("[ledger]", "[ledger]\nurl = 1");
     let reason = refusal(&text, &[]);

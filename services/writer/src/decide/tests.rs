@@ -9,6 +9,8 @@ const ADMITTED: OffsetDateTime = datetime!(2026-03-01 12:00:00 UTC);
 const RULES: Rules = Rules {
     refuse_protected: true,
     clock_skew: Duration::milliseconds(500),
+    users_hints: PolicyHints::WhenAvailable,
+    administrators_hints: PolicyHints::Never,
 };
 
 fn operation(kind: Kind) -> Operation {
@@ -200,4 +202,45 @@ fn a_lost_write_happened_only_if_the_new_password_opens_an_account_set_since() {
         &clock(),
         RULES
     ));
+}
+
+#[test]
+fn a_reset_says_whether_history_was_checked() {
+    const CONTROL: &str = "1.2.840.113556.1.4.2239";
+    let by = |kind| {
+        let mut operation = operation(Kind::Reset);
+        operation.initiator.kind = kind;
+        operation
+    };
+    let (user, administrator) = (by(InitiatorKind::User), by(InitiatorKind::Administrator));
+    assert_eq!(RULES.policy_hints(&user), PolicyHints::WhenAvailable);
+    assert_eq!(RULES.policy_hints(&administrator), PolicyHints::Never);
+    for (operation, sent, said) in [
+        (
+            &user,
+            Sent::ByUs(Some(CONTROL)),
+            "was checked: the reset was sent with policy hints (1.2.840.113556.1.4.2239)",
+        ),
+        (
+            &user,
+            Sent::ByUs(None),
+            "was not checked: the domain controller does not know policy hints",
+        ),
+        (
+            &administrator,
+            Sent::ByUs(None),
+            "was not checked: resets by administrators are sent without",
+        ),
+        (&administrator, Sent::ByUs(Some(CONTROL)), "was checked"),
+        (&user, Sent::Before, "is not known"),
+    ] {
+        let notes = notes(operation, &account(), RULES, sent);
+        assert!(notes.len() == 1 && notes[0].contains(said), "{notes:?}");
+    }
+    for kind in [Kind::Change, Kind::Unlock] {
+        let mut account = account();
+        account.locked = true;
+        let notes = notes(&operation(kind), &account, RULES, Sent::ByUs(None));
+        assert!(notes.is_empty(), "{notes:?}");
+    }
 }

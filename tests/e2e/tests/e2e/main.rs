@@ -7,6 +7,7 @@ mod bad_bodies;
 mod bad_input;
 mod bad_seals;
 mod batches;
+mod contract;
 mod deadlines;
 mod doors;
 mod duplicates;
