@@ -57,14 +57,12 @@ impl Credentials {
         let _turn = if self.standing().accepted {
             None
         } else {
-            let Ok(Ok(turn)) = timeout(time_out, self.trying.acquire()).await else {
-                let busy = "another sign-in is still unanswered".to_owned();
-                return Err(ConnectError::Unreachable(busy).at(endpoint));
-            };
+            // a bind that is not answered for so long is its controller's trouble, not the account's
+            let turn = timeout(time_out / 2, self.trying.acquire()).await;
             if let Some(refusal) = self.standing_refusal() {
                 return Err(refusal);
             }
-            Some(turn)
+            turn.ok()
         };
         let outcome = connection.sign_in(&self.account, &self.password).await;
         let mut standing = self.standing();
@@ -80,7 +78,9 @@ impl Credentials {
                 if matches!(error, ConnectError::WrongPassword) {
                     standing.wrong = standing.wrong.saturating_add(1);
                 }
-                standing.refused = Some((Instant::now(), error.clone().at(endpoint)));
+                let refusal = error.clone().at(endpoint);
+                tracing::error!(error = %refusal, "the service account is refused");
+                standing.refused = Some((Instant::now(), refusal));
             }
             Err(_) => {}
         }

@@ -191,7 +191,8 @@ impl Directory {
     }
 
     /// Carries out a write as one modify, at the first domain controller that can be reached. The
-    /// modify is sent only if its own time-out still ends before `at`.
+    /// modify is sent only if its own time-out still ends before `at`. A refusal that comes out of it
+    /// as transient is one that waiting may help: every domain controller has been asked.
     pub async fn write(
         &self,
         guid: ObjectGuid,

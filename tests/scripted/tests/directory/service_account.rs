@@ -66,6 +66,29 @@ async fn a_wrong_password_is_tried_once_by_all_together() {
 }
 
 #[tokio::test]
+async fn a_sign_in_that_is_never_answered_holds_up_no_other() {
+    let forest = Forest::new();
+    let silence = Act::Silence { carried_out: false };
+    let frozen = forest
+        .start(forest.script().always(On::Bind, silence))
+        .await;
+    let controller = forest.start(forest.script()).await;
+    let directory = forest.directory_within(&[&frozen, &controller], SHORT_TIME_OUT);
+    let probed = directory.probe_each().await;
+    assert!(
+        probed[0].1.is_err() && probed[1].1.is_ok(),
+        "each is told of by itself: {probed:?}"
+    );
+
+    let directory = forest.directory_within(&[&frozen, &controller], SHORT_TIME_OUT);
+    let write = reset(NEW);
+    let together = (0..4).map(|_| forest.write(&directory, &write));
+    for outcome in futures_util::future::join_all(together).await {
+        assert_eq!(outcome.unwrap().domain_controller, controller.url());
+    }
+}
+
+#[tokio::test]
 async fn a_controller_too_busy_to_bind_is_no_refusal() {
     let forest = Forest::new();
     let busy = Act::Answer(Answer::new(ResultCode::Busy, windows::BUSY));
