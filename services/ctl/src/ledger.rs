@@ -113,6 +113,8 @@ pub(crate) async fn answer<T>(
 pub(crate) enum Ledger {
     /// Have the database read again and the chain, its head and its signature checked; exit code 1 on any finding
     #[command(after_help = "\
+Exit codes: 0 intact; 1 not intact, with what is wrong and where; 3 wrong use or no connection.
+
 Example:
   writebackctl --config /etc/writeback/config.toml ledger verify")]
     Verify,
