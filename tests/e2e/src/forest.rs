@@ -158,7 +158,7 @@ impl DomainController {
 
     /// Sets the scene: a fresh password, and no lockout left from before.
     pub async fn start_with_fresh_password(&self, person: &str) -> anyhow::Result<String> {
-        let password = crate::fresh_password();
+        let password = crate::passwords::fresh_password();
         let mut connection = self.as_administrator().await?;
         let (entries, _) = connection
             .ldap

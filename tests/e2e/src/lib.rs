@@ -4,16 +4,20 @@
 //! it has `lab.json`, the public door and LDAPS.
 
 mod collector;
+mod ctl;
 mod door;
 mod event;
 mod forest;
+mod passwords;
 pub mod scrape;
 mod wait;
 
 pub use collector::{Collector, Seen};
+pub use ctl::{Ctl, Run, finish};
 pub use door::{Answer, Door};
 pub use event::Event;
 pub use forest::{DomainController, SignIn};
+pub use passwords::{fresh_password, passwords_used, record_of_passwords};
 pub use wait::until;
 
 use anyhow::Context;
@@ -43,9 +47,4 @@ impl World {
     pub fn forest(&self) -> anyhow::Result<&DomainController> {
         self.forests.first().context("the lab has no forest")
     }
-}
-
-/// A password nobody has had before, within the policy of both forests.
-pub fn fresh_password() -> String {
-    format!("Neu-{}-7q", uuid::Uuid::new_v4().simple())
 }

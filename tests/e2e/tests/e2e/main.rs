@@ -2,6 +2,7 @@
 
 mod admission;
 mod applied;
+mod ctl;
 mod measured;
 mod people;
 mod refused;
