@@ -3,6 +3,7 @@
 //! What an operation did is believed only from sign-ins at the domain controller. It must not know a service's inside:
 //! it has `lab.json`, the public door and LDAPS.
 
+mod broker;
 mod collector;
 mod ctl;
 mod door;
@@ -12,6 +13,7 @@ mod passwords;
 pub mod scrape;
 mod wait;
 
+pub use broker::{Broker, Overheard, Published};
 pub use collector::{Collector, Seen};
 pub use ctl::{Ctl, Run, finish};
 pub use door::{Answer, Door};
@@ -41,6 +43,20 @@ impl World {
             .collect::<anyhow::Result<Vec<_>>>()?;
         let door = Door::open(lab.intake).await?;
         Ok(Self { door, forests })
+    }
+
+    /// A door at every replica of the intake, whichever the world's own is.
+    pub async fn every_door() -> anyhow::Result<Vec<Door>> {
+        let intake = lab::Lab::load()?.intake;
+        let mut doors = Vec::new();
+        for url in &intake.urls {
+            let replica = lab::Intake {
+                url: url.clone(),
+                ..intake.clone()
+            };
+            doors.push(Door::open(replica).await?);
+        }
+        Ok(doors)
     }
 
     /// The first forest, for what is the same in every forest.

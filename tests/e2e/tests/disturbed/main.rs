@@ -1,3 +1,10 @@
-//! The product while parts of what it stands on are away: nothing else may run beside this.
+//! The product while it is disturbed: parts of what it stands on are away, settings are turned off, the ledger is tampered with.
+//!
+//! These tests would be in the way of any other: they have a binary of their own, and run one at a time.
 
+mod ledger;
 mod readiness;
+mod settings;
+
+/// Held by every test that disturbs what others rely on.
+static DISTURBANCE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
