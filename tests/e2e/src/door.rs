@@ -111,6 +111,16 @@ impl Door {
         })
     }
 
+    /// The door at this address, for a caller of the lab.
+    pub async fn at(url: &str) -> anyhow::Result<Self> {
+        let intake = lab::Lab::load()?.intake;
+        Self::open(lab::Intake {
+            url: url.to_owned(),
+            ..intake
+        })
+        .await
+    }
+
     /// The event as JSON, sealed to the keys the door publishes.
     pub fn prepare(&self, event: &Event) -> anyhow::Result<Value> {
         event.to_json(&self.keys, &self.forests)

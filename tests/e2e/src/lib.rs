@@ -6,6 +6,7 @@
 mod broker;
 mod collector;
 mod ctl;
+mod database;
 mod door;
 mod event;
 mod forest;
@@ -16,6 +17,7 @@ mod wait;
 pub use broker::{Broker, Overheard, Published};
 pub use collector::{Collector, Seen};
 pub use ctl::{Ctl, Run, finish};
+pub use database::{postgres_program, url_of_database};
 pub use door::{Answer, Door};
 pub use event::Event;
 pub use forest::{DomainController, SignIn};
@@ -47,14 +49,9 @@ impl World {
 
     /// A door at every replica of the intake, whichever the world's own is.
     pub async fn every_door() -> anyhow::Result<Vec<Door>> {
-        let intake = lab::Lab::load()?.intake;
         let mut doors = Vec::new();
-        for url in &intake.urls {
-            let replica = lab::Intake {
-                url: url.clone(),
-                ..intake.clone()
-            };
-            doors.push(Door::open(replica).await?);
+        for url in lab::Lab::load()?.intake.urls {
+            doors.push(Door::at(&url).await?);
         }
         Ok(doors)
     }

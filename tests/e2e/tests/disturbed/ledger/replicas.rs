@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use e2e::{Broker, Ctl, finish, until};
+use e2e::{Broker, Ctl, postgres_program, until, url_of_database};
 use lab::{Lab, Place};
 use proto::v1::{admission_client::AdmissionClient, ledger_client::LedgerClient};
 use reqwest::Method;
@@ -31,32 +31,6 @@ pub(super) struct OwnLedger {
     pub(super) replicas: Vec<Replica>,
 }
 
-/// The superuser's URL for another database.
-fn url_of(database: &str) -> anyhow::Result<String> {
-    let url = Lab::load()?.postgres;
-    let (server, _) = url.rsplit_once('/').context("no database in the URL")?;
-    Ok(format!("{server}/{database}"))
-}
-
-/// Runs one of PostgreSQL's programs on a database; the password is not on its command line.
-async fn program(
-    name: &str,
-    database: &str,
-    arguments: &[&str],
-    input: &str,
-) -> anyhow::Result<String> {
-    let url = reqwest::Url::parse(&url_of(database)?)?;
-    let mut command = Command::new(name);
-    command
-        .arg(format!("--host={}", url.host_str().unwrap_or_default()))
-        .arg(format!("--port={}", url.port().unwrap_or(5432)))
-        .arg(format!("--username={}", url.username()))
-        .arg(format!("--dbname={database}"))
-        .args(arguments)
-        .env("PGPASSWORD", url.password().unwrap_or_default());
-    Ok(finish(command, input).await?.expect(0)?.out)
-}
-
 fn free_address() -> anyhow::Result<String> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
@@ -72,14 +46,14 @@ impl OwnLedger {
     /// The lab's own ledger as it is now, to do with as one likes.
     pub(super) async fn copy() -> anyhow::Result<Self> {
         let mut own = Self::prepare().await?;
-        let dump = program("pg_dump", "writeback", &[], "").await?;
+        let dump = postgres_program("pg_dump", "writeback", &[], "").await?;
         let quiet = [
             "--no-psqlrc",
             "--quiet",
             "--set=ON_ERROR_STOP=1",
             "--output=/dev/null",
         ];
-        program("psql", &own.name, &quiet, &dump).await?;
+        postgres_program("psql", &own.name, &quiet, &dump).await?;
         own.start(1).await?;
         Ok(own)
     }
@@ -105,7 +79,7 @@ impl OwnLedger {
             let path = format!("permissions/{name}/{user}");
             broker.ask(Method::PUT, &path, &rights).await?;
         }
-        let database = PgPool::connect(&url_of(&name)?).await?;
+        let database = PgPool::connect(&url_of_database(&name)?).await?;
         Ok(Self {
             name,
             database,
@@ -135,7 +109,7 @@ impl OwnLedger {
             OpenOptions::new().create(true).append(true).open(path)
         };
         let database = |role: &str| -> anyhow::Result<String> {
-            let mut url = reqwest::Url::parse(&url_of(&self.name)?)?;
+            let mut url = reqwest::Url::parse(&url_of_database(&self.name)?)?;
             let set = url.set_username(role).and_then(|()| url.set_password(None));
             ensure!(set.is_ok(), "no URL for {role}");
             Ok(url.into())
