@@ -2,6 +2,11 @@
 //!
 //! These tests would be in the way of any other: they have a binary of their own, and run one at a time.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a member that JSON lacks reads as null, and a test may panic"
+)]
+
 mod ledger;
 mod readiness;
 mod settings;

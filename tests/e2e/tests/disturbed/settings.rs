@@ -247,11 +247,9 @@ async fn no_operation_slips_through_after_the_switch() -> anyhow::Result<()> {
     let nobody = world.forest()?.named("nobody.in.the.crowd");
     let send = async |door: &Door| door.send(&Event::unlock(&nobody)).await;
     for _ in 0..3 {
-        let crowd = futures_util::future::try_join_all(
-            doors.iter().cycle().take(24).map(|door| send(door)),
-        );
+        let crowd = futures_util::future::try_join_all(doors.iter().cycle().take(24).map(&send));
         let switched = while_off(&ctl, "writeback", async {
-            let after = doors.iter().cycle().take(24).map(|door| send(door));
+            let after = doors.iter().cycle().take(24).map(&send);
             futures_util::future::try_join_all(after).await
         });
         let (crowd, after) = tokio::try_join!(crowd, switched)?;

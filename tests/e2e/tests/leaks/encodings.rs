@@ -54,23 +54,18 @@ pub(crate) fn all(password: &str) -> Vec<Encoded> {
         ));
     }
     let json = serde_json::Value::from(password).to_string();
-    found.push(encoded("JSON", json.trim_matches('"').as_bytes().to_vec()));
-    let escaped: String = password
+    found.push(encoded("JSON", unquoted(&json)));
+    let escaped: Vec<String> = password
         .encode_utf16()
         .map(|unit| format!("\\u{unit:04x}"))
         .collect();
+    let escaped = escaped.concat();
     found.push(encoded(
         "JSON, upper-case escapes",
         escaped.to_uppercase().replace("\\U", "\\u").into_bytes(),
     ));
     found.push(encoded("JSON, all escaped", escaped.into_bytes()));
-    found.push(encoded(
-        "Debug",
-        format!("{password:?}")
-            .trim_matches('"')
-            .as_bytes()
-            .to_vec(),
-    ));
+    found.push(encoded("Debug", unquoted(&format!("{password:?}"))));
     let percent = |keep: fn(u8) -> bool| {
         each(&utf8, |byte| match byte {
             byte if keep(byte) => char::from(byte).to_string(),
@@ -99,8 +94,15 @@ fn encoded(name: &'static str, bytes: Vec<u8>) -> Encoded {
     Encoded { name, bytes }
 }
 
+/// Without the quotes around it; those within it stay.
+fn unquoted(text: &str) -> Vec<u8> {
+    let text = text.strip_prefix('"').unwrap_or(text);
+    text.strip_suffix('"').unwrap_or(text).as_bytes().to_vec()
+}
+
 fn each(bytes: &[u8], show: impl Fn(u8) -> String) -> String {
-    bytes.iter().map(|byte| show(*byte)).collect()
+    let shown: Vec<String> = bytes.iter().map(|byte| show(*byte)).collect();
+    shown.concat()
 }
 
 fn joined(bytes: &[u8], separator: &str) -> String {

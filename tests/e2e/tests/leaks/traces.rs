@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::http::{Request, Response, header::CONTENT_TYPE};
+use axum::http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
@@ -67,7 +67,7 @@ async fn keep(State(kept): State<Kept>, request: Request<Body>) -> Response<Body
         .push(body.to_vec());
     let mut response = Response::new(Body::from(vec![0_u8; 5]));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, "application/grpc".parse().unwrap());
-    headers.insert("grpc-status", "0".parse().unwrap());
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from_static("0"));
     response
 }

@@ -169,7 +169,7 @@ async fn the_ledger_answers_what_is_asked_and_refuses_what_is_not_a_question() -
         status: pending,
         ..v1::ListOperationsRequest::default()
     };
-    assert_eq!(list(until).await?, [oldest.clone()]);
+    assert_eq!(list(until).await?, std::slice::from_ref(oldest));
     let since = v1::ListOperationsRequest {
         since: Some(at + 1),
         ..v1::ListOperationsRequest::default()

@@ -45,8 +45,8 @@ fn tampering(statements: &[&str], found: &[&str]) -> Tampering {
     }
 }
 
-/// Every way to tamper, at an entry in the middle, with the last entry's number.
-fn ways(middle: i64, last: i64, settings: i64, operation: &str) -> Vec<Tampering> {
+/// With one entry, in the middle.
+fn with_an_entry(middle: i64) -> Vec<Tampering> {
     let next = middle + 1;
     let mut ways: Vec<Tampering> = [
         "content = content || ' '",
@@ -66,138 +66,106 @@ fn ways(middle: i64, last: i64, settings: i64, operation: &str) -> Vec<Tampering
     })
     .collect();
     let removed = format!("DELETE FROM entries WHERE sequence = {middle}");
-    let gap = format!(
-        "entry {next} follows entry {}: entries are missing",
-        middle - 1
-    );
+    let before = middle - 1;
+    let gap = format!("entry {next} follows entry {before}: entries are missing");
     ways.push(tampering(&[&removed], &[&gap]));
-    ways.push(tampering(
-        &["DELETE FROM entries WHERE sequence = 1"],
-        &["entry 2 follows entry 0"],
-    ));
+    let first = "DELETE FROM entries WHERE sequence = 1";
+    ways.push(tampering(&[first], &["entry 2 follows entry 0"]));
+    // removed, and the gap closed
     let far = format!("UPDATE entries SET sequence = sequence + 1000000 WHERE sequence > {middle}");
-    let near = format!("UPDATE entries SET sequence = sequence - 1000001 WHERE sequence > 1000000");
-    ways.push(tampering(
-        &[&removed, &far, &near],
-        &[
-            &format!("entry {middle} does not name the hash"),
-            &format!("entry {middle} does not match"),
-        ],
-    ));
+    let near = "UPDATE entries SET sequence = sequence - 1000001 WHERE sequence > 1000000";
+    let previous = format!("entry {middle} does not name the hash of the one before it");
+    let hash = format!("entry {middle} does not match its hash");
+    ways.push(tampering(&[&removed, &far, near], &[&previous, &hash]));
     let swap = [
         format!("UPDATE entries SET sequence = -1 WHERE sequence = {middle}"),
         format!("UPDATE entries SET sequence = {middle} WHERE sequence = {next}"),
         format!("UPDATE entries SET sequence = {next} WHERE sequence = -1"),
     ];
+    let found = [format!("entry {middle} "), format!("entry {next} ")];
     ways.push(tampering(
         &swap.each_ref().map(String::as_str),
-        &[&format!("entry {middle} "), &format!("entry {next} ")],
-    ));
-    let forged = last + 1;
-    ways.push(tampering(
-        &[FORGE, SEAL_FORGERY],
-        &[&format!(
-            "the head names entry {last}, the chain ends with entry {forged}"
-        )],
-    ));
-    ways.push(tampering(
-        &[FORGE, SEAL_FORGERY, MOVE_HEAD],
-        &["the head's signature is not valid"],
-    ));
-    let cut = format!("DELETE FROM entries WHERE sequence > {}", last - 3);
-    let short = format!(
-        "the head names entry {last}, the chain ends with entry {}",
-        last - 3
-    );
-    ways.push(tampering(&[&cut], &[&short]));
-    ways.push(tampering(
-        &[&cut, MOVE_HEAD],
-        &["the head's signature is not valid"],
-    ));
-    ways.push(tampering(
-        &[&cut, "DELETE FROM head"],
-        &["the head is missing"],
-    ));
-    ways.push(tampering(&["DELETE FROM head"], &["the head is missing"]));
-    ways.push(tampering(
-        &["UPDATE head SET at = at + 1"],
-        &[&format!(
-            "the head does not name the hash and time of entry {last}"
-        )],
-    ));
-    ways.push(tampering(
-        &["UPDATE head SET signature = sha256(signature)"],
-        &["the head's signature is not valid"],
-    ));
-    ways.push(tampering(
-        &["UPDATE head SET public_key = sha256(public_key)"],
-        &["signed with another key"],
-    ));
-    ways.push(tampering(
-        &["TRUNCATE entries, operations"],
-        &[&format!(
-            "the head names entry {last}, the chain ends with entry 0"
-        )],
+        &found.each_ref().map(String::as_str),
     ));
     // a patient forger: every hash fits again, and the head names the last
-    let changed = format!(
-        "UPDATE entries SET content = replace(content, 'applied', 'refused') || ' ' WHERE sequence = {middle}"
-    );
+    let changed = format!("UPDATE entries SET content = content || ' ' WHERE sequence = {middle}");
     let rewrite = REWRITE.replace("{from}", &middle.to_string());
-    ways.push(tampering(
-        &[&changed, &rewrite, MOVE_HEAD],
-        &["the head's signature is not valid"],
-    ));
-    let other_setting = format!(
-        "UPDATE entries SET content = replace(content, '\"writeback\":false', '\"writeback\":true') WHERE sequence = {settings}"
+    let unsigned = "the head's signature is not valid";
+    ways.push(tampering(&[&changed, &rewrite, MOVE_HEAD], &[unsigned]));
+    ways
+}
+
+/// With the end of the chain.
+fn with_the_end(last: i64) -> Vec<Tampering> {
+    let unsigned = "the head's signature is not valid";
+    let (longer, shorter) = (last + 1, last - 3);
+    let ends = |end: i64| format!("the head names entry {last}, the chain ends with entry {end}");
+    let cut = format!("DELETE FROM entries WHERE sequence > {shorter}");
+    let missing = "the head is missing";
+    let moved = format!("the head does not name the hash and time of entry {last}");
+    let sign = "UPDATE head SET signature = sha256(signature)";
+    let key = "UPDATE head SET public_key = sha256(public_key)";
+    vec![
+        tampering(&[FORGE, SEAL_FORGERY], &[&ends(longer)]),
+        tampering(&[FORGE, SEAL_FORGERY, MOVE_HEAD], &[unsigned]),
+        tampering(&[&cut], &[&ends(shorter)]),
+        tampering(&[&cut, MOVE_HEAD], &[unsigned]),
+        tampering(&[&cut, "DELETE FROM head"], &[missing]),
+        tampering(&["DELETE FROM head"], &[missing]),
+        tampering(&["UPDATE head SET at = at + 1"], &[&moved]),
+        tampering(&[sign], &[unsigned]),
+        tampering(&[key], &["signed with another key"]),
+        tampering(&["TRUNCATE entries, operations"], &[&ends(0)]),
+    ]
+}
+
+/// With the settings, whose last change is this entry.
+fn with_the_settings(entry: i64) -> Vec<Tampering> {
+    let another = "the settings are not what the entries say";
+    let rewritten = format!(
+        "UPDATE entries SET content = replace(content, ':false', ':true') WHERE sequence = {entry}"
     );
-    ways.push(tampering(
-        &[&other_setting],
-        &[&format!("entry {settings} does not match its hash")],
-    ));
-    ways.push(tampering(
-        &["UPDATE settings SET writeback = NOT writeback"],
-        &["the settings are not what the entries say"],
-    ));
-    ways.push(tampering(
-        &["UPDATE settings SET changed_by = 'somebody else'"],
-        &["the settings are not what the entries say"],
-    ));
-    ways.push(tampering(
-        &["DELETE FROM settings"],
-        &["the settings are not what the entries say"],
-    ));
-    // what is shown of an operation follows from its entries
-    let of_it = format!("WHERE id = '{operation}'");
-    for (change, found) in [
+    let found = format!("entry {entry} does not match its hash");
+    vec![
+        tampering(&[&rewritten], &[&found]),
+        tampering(
+            &["UPDATE settings SET writeback = NOT writeback"],
+            &[another],
+        ),
+        tampering(&["UPDATE settings SET changed_by = 'another'"], &[another]),
+        tampering(&["DELETE FROM settings"], &[another]),
+    ]
+}
+
+/// With what is shown of operations, which follows from the entries.
+fn with_an_operation(id: &str) -> Vec<Tampering> {
+    let mut ways: Vec<Tampering> = [
         (
-            format!("UPDATE operations SET status = 'refused' {of_it}"),
+            "SET status = 'refused'",
             "the row says refused, the entries say applied",
         ),
-        (
-            format!("UPDATE operations SET steps = '[]' {of_it}"),
-            "the row is not what the entries say",
-        ),
-        (
-            format!("UPDATE operations SET admitted_at = 1 {of_it}"),
-            "the row is not what the entries say",
-        ),
-        (
-            format!("DELETE FROM operations {of_it}"),
-            "has entries and no row",
-        ),
-    ] {
-        ways.push(tampering(
-            &[&change],
-            &[&format!("operation {operation}"), found],
-        ));
-    }
-    ways.push(tampering(
-        &["CREATE TEMP TABLE invented ON COMMIT DROP AS SELECT * FROM operations LIMIT 1",
-          "UPDATE invented SET id = '00000000-0000-7000-8000-000000000001', event_id = 'invented', admitted_at = 1",
-          "INSERT INTO operations SELECT * FROM invented"],
-        &["operation 00000000-0000-7000-8000-000000000001: its entries do not tell a story"],
-    ));
+        ("SET steps = '[]'", "the row is not what the entries say"),
+        ("SET admitted_at = 1", "the row is not what the entries say"),
+    ]
+    .iter()
+    .map(|(change, found)| {
+        let statement = format!("UPDATE operations {change} WHERE id = '{id}'");
+        tampering(&[&statement], &[&format!("operation {id}: {found}")])
+    })
+    .collect();
+    let removed = format!("DELETE FROM operations WHERE id = '{id}'");
+    let found = format!("operation {id} has entries and no row");
+    ways.push(tampering(&[&removed], &[&found]));
+    let invented = "00000000-0000-7000-8000-000000000001";
+    let changed =
+        format!("UPDATE invented SET id = '{invented}', event_id = 'invented', admitted_at = 1");
+    let statements = [
+        "CREATE TEMP TABLE invented ON COMMIT DROP AS SELECT * FROM operations LIMIT 1",
+        &changed,
+        "INSERT INTO operations SELECT * FROM invented",
+    ];
+    let found = format!("operation {invented}: its entries do not tell a story");
+    ways.push(tampering(&statements, &[&found]));
     ways
 }
 
@@ -293,7 +261,12 @@ async fn every_tampering_is_found_and_its_place_named() -> anyhow::Result<()> {
         number("SELECT count(*) FROM entries e WHERE hash <> public.hash_of(e)").await?;
     assert_eq!(mismatched, 0, "this test hashes otherwise than the ledger");
 
-    for way in ways(middle, last, settings, &operation) {
+    let ways = with_an_entry(middle)
+        .into_iter()
+        .chain(with_the_end(last))
+        .chain(with_the_settings(settings))
+        .chain(with_an_operation(&operation));
+    for way in ways {
         let statements: Vec<&str> = way.statements.iter().map(String::as_str).collect();
         own.execute(&statements).await?;
         let (code, verified) = own.verify(&[]).await?;

@@ -82,17 +82,17 @@ async fn a_password_is_asked_for_twice_and_shown_nowhere() -> anyhow::Result<()>
     let mut seen = String::new();
     shows(&mut terminal, &mut seen, "New password: ").await?;
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", asking()?))?;
-    let core = limits
+    let limit = limits
         .lines()
         .find(|line| line.starts_with("Max core file size"));
-    let core: Vec<_> = core
+    let limit: Vec<_> = limit
         .context("no limit on core files")?
         .split_whitespace()
         .collect();
     assert_eq!(
-        core.get(4..6),
+        limit.get(4..6),
         Some(&["0", "0"][..]),
-        "core files: {core:?}"
+        "core files: {limit:?}"
     );
     keyboard.write_all(format!("{new}\n").as_bytes()).await?;
     shows(&mut terminal, &mut seen, "New password again: ").await?;

@@ -7,8 +7,6 @@ use super::Desk;
 #[tokio::test]
 async fn wrong_arguments_are_named_with_what_they_may_be() -> anyhow::Result<()> {
     let ctl = Ctl::of_the_lab()?;
-    let person = ["--user-principal-name", "ana@corp.example.com"];
-    let seal = |more: &[&'static str]| [&["seal"], more, &person[..]].concat();
     for (arguments, parts) in [
         (vec![], vec!["Usage: writebackctl"]),
         (vec!["operation"], vec!["operation", "operations"]),
@@ -50,6 +48,18 @@ async fn wrong_arguments_are_named_with_what_they_may_be() -> anyhow::Result<()>
             vec!["settings", "set", "writeback", "off", "--by", ""],
             vec!["--by"],
         ),
+    ] {
+        ctl.run(&arguments).await?.expect_complaint(&parts)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn wrong_arguments_of_sealing_and_sending_are_named_too() -> anyhow::Result<()> {
+    let ctl = Ctl::of_the_lab()?;
+    let person = ["--user-principal-name", "ana@corp.example.com"];
+    let seal = |more: &[&'static str]| [&["seal"], more, &person[..]].concat();
+    for (arguments, parts) in [
         (seal(&["--kind", "reset"]), vec!["--keys"]),
         (
             seal(&["--kind", "erase"]),
