@@ -37,6 +37,7 @@ impl Published {
 
 impl Broker {
     pub fn of_the_lab() -> anyhow::Result<Self> {
+        crate::provide_cryptography();
         let management = lab::Lab::load()?.rabbitmq.management;
         Ok(Self {
             client: Client::builder().timeout(PATIENCE).build()?,

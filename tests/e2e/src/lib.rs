@@ -35,8 +35,7 @@ pub struct World {
 impl World {
     /// Reads `lab.json` and fetches the public sealing keys.
     pub async fn enter() -> anyhow::Result<Self> {
-        // the provider is the process's; another test may have been first
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        provide_cryptography();
         let lab = lab::Lab::load()?;
         let forests = lab
             .forests
@@ -60,4 +59,9 @@ impl World {
     pub fn forest(&self) -> anyhow::Result<&DomainController> {
         self.forests.first().context("the lab has no forest")
     }
+}
+
+/// The provider is the process's; another test may have been first.
+fn provide_cryptography() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
