@@ -3,4 +3,5 @@
 mod chain;
 mod replicas;
 mod rights;
+mod secure;
 mod tampering;

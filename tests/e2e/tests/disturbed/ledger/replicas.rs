@@ -29,6 +29,8 @@ pub(super) struct OwnLedger {
     /// As its superuser.
     pub(super) database: PgPool,
     pub(super) replicas: Vec<Replica>,
+    /// What its replicas are told beyond the lab's configuration.
+    environment: Vec<(String, String)>,
 }
 
 fn free_address() -> anyhow::Result<String> {
@@ -40,6 +42,17 @@ impl OwnLedger {
     pub(super) async fn empty(replicas: usize) -> anyhow::Result<Self> {
         let mut own = Self::prepare().await?;
         own.start(replicas).await?;
+        Ok(own)
+    }
+
+    /// With one replica that is told this.
+    pub(super) async fn told(environment: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let mut own = Self::prepare().await?;
+        let environment = environment.iter();
+        own.environment = environment
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        own.start(1).await?;
         Ok(own)
     }
 
@@ -84,6 +97,7 @@ impl OwnLedger {
             name,
             database,
             replicas: Vec::new(),
+            environment: Vec::new(),
         })
     }
 
@@ -142,6 +156,7 @@ impl OwnLedger {
                 "WRITEBACK_BROKER__PASSWORD_FILE",
                 place.path("secrets/broker-audit"),
             )
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log()?)
             .stderr(log()?)
