@@ -16,9 +16,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 const LONGEST_LINE: u64 = 4 * 256 + 2;
 
 pub(crate) const NEVER_AN_ARGUMENT: &str = "\
-error: a password is never an argument: every process on this machine could read it
-Leave it out to be asked for it, or give --password-stdin alone and the password on standard input.
-If what you typed was a password in use, change it.";
+error: an argument is not understood; it is not repeated here, for it may be a password
+A password is never an argument: every process on this machine could read it, and one that was given so should be changed.
+Leave it out to be asked for it, or give --password-stdin and the password on standard input; `writebackctl seal --help`
+lists the arguments there are.";
 
 /// Whether what clap complains about, and would repeat, may be a password.
 pub(crate) fn is_on_the_command_line(
@@ -27,7 +28,7 @@ pub(crate) fn is_on_the_command_line(
 ) -> bool {
     let repeats = matches!(
         error.kind(),
-        ErrorKind::UnknownArgument | ErrorKind::TooManyValues | ErrorKind::InvalidValue
+        ErrorKind::UnknownArgument | ErrorKind::TooManyValues
     );
     let named = arguments
         .map(|argument| argument.to_string_lossy().into_owned())
