@@ -112,8 +112,10 @@ async fn two_replicas_that_start_at_once_write_one_chain() -> anyhow::Result<()>
 
     // one dies in the middle of the next; what it acknowledged is there, and the other goes on
     let (acknowledged, killed) = tokio::join!(admit(&both, 400), async {
-        // heard of by the news: the storm has begun
-        tokio::time::timeout(Duration::from_secs(10), watched.message()).await??;
+        // the news tells of those before, then of the storm: it has begun
+        for _ in 0..admitted.len() + 20 {
+            tokio::time::timeout(Duration::from_secs(10), watched.message()).await??;
+        }
         other.kill().await
     });
     killed?;

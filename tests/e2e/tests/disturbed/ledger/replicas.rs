@@ -194,7 +194,7 @@ impl OwnLedger {
     /// Stops the replicas and takes the database and the virtual host away.
     pub(super) async fn end(self) -> anyhow::Result<()> {
         for mut replica in self.replicas {
-            replica.child.kill().await?;
+            replica.kill().await?;
         }
         self.database.close().await;
         let server = PgPool::connect(&Lab::load()?.postgres).await?;
@@ -229,8 +229,12 @@ impl Replica {
         }
     }
 
+    /// Without a word, as a machine dies; twice is no fault.
     pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
-        Ok(self.child.kill().await?)
+        if self.child.id().is_some() {
+            self.child.kill().await?;
+        }
+        Ok(())
     }
 
     async fn channel(&self) -> anyhow::Result<Channel> {
