@@ -12,4 +12,4 @@ mod readiness;
 mod settings;
 
 /// Held by every test that disturbs what others rely on.
-static DISTURBANCE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

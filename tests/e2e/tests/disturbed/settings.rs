@@ -7,7 +7,7 @@ use e2e::{Broker, Ctl, DomainController, Door, Event, World, fresh_password, unt
 use operation::Reason;
 use serde_json::Value;
 
-use crate::DISTURBANCE;
+use crate::ALONE;
 
 const REFUSED: usize = 48;
 const STILL_WORKS: usize = 49;
@@ -125,7 +125,7 @@ async fn refuses_everything(door: &Door, forest: &DomainController) -> anyhow::R
 #[tokio::test]
 async fn with_writeback_off_nothing_is_taken_at_any_door_and_nothing_published()
 -> anyhow::Result<()> {
-    let _alone = DISTURBANCE.lock().await;
+    let _alone = ALONE.lock().await;
     let world = World::enter().await?;
     let doors = World::every_door().await?;
     ensure!(doors.len() >= 2, "one door is not every door");
@@ -186,7 +186,7 @@ async fn with_writeback_off_nothing_is_taken_at_any_door_and_nothing_published()
 
 #[tokio::test]
 async fn with_unlock_off_only_a_reset_unlocks() -> anyhow::Result<()> {
-    let _alone = DISTURBANCE.lock().await;
+    let _alone = ALONE.lock().await;
     let world = World::enter().await?;
     let doors = World::every_door().await?;
     let ctl = Ctl::of_the_lab()?;
@@ -240,7 +240,7 @@ async fn with_unlock_off_only_a_reset_unlocks() -> anyhow::Result<()> {
 /// However many are on their way: whoever is sent after the operator was answered is refused.
 #[tokio::test]
 async fn no_operation_slips_through_after_the_switch() -> anyhow::Result<()> {
-    let _alone = DISTURBANCE.lock().await;
+    let _alone = ALONE.lock().await;
     let world = World::enter().await?;
     let doors = World::every_door().await?;
     let ctl = Ctl::of_the_lab()?;
@@ -269,7 +269,7 @@ async fn no_operation_slips_through_after_the_switch() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn who_changes_a_setting_is_known_without_being_asked() -> anyhow::Result<()> {
-    let _alone = DISTURBANCE.lock().await;
+    let _alone = ALONE.lock().await;
     let ctl = Ctl::of_the_lab()?;
     // no USER in the environment, as in a container
     let run = ctl

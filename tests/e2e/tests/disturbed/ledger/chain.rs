@@ -9,6 +9,7 @@ use proto::v1::{self, admission_client::AdmissionClient, admit_response::Answer}
 use tonic::{Code, transport::Channel};
 
 use super::replicas::OwnLedger;
+use crate::ALONE;
 
 fn admission(number: usize) -> v1::AdmitRequest {
     let in_an_hour = time::OffsetDateTime::now_utc() + Duration::from_hours(1);
@@ -81,6 +82,7 @@ async fn migrations(own: &OwnLedger) -> anyhow::Result<Vec<(i64, String)>> {
 
 #[tokio::test]
 async fn two_replicas_that_start_at_once_write_one_chain() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
     let mut own = OwnLedger::empty(2).await?;
     expect_intact(&own, 0).await?;
     let migrated = migrations(&own).await?;
@@ -139,6 +141,7 @@ async fn two_replicas_that_start_at_once_write_one_chain() -> anyhow::Result<()>
 #[tokio::test]
 async fn the_ledger_answers_what_is_asked_and_refuses_what_is_not_a_question() -> anyhow::Result<()>
 {
+    let _alone = ALONE.lock().await;
     let own = OwnLedger::empty(1).await?;
     let replica = own.replicas.first().context("no replica")?;
     let admitted = admit(&[replica.admission().await?], 5).await;

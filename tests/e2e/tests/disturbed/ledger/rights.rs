@@ -5,6 +5,7 @@ use lab::{Lab, Place};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOptions};
 
 use super::replicas::OwnLedger;
+use crate::ALONE;
 
 /// insufficient_privilege (PostgreSQL, appendix A).
 const NOT_ALLOWED: &str = "42501";
@@ -68,6 +69,7 @@ const FORBIDDEN: &[&str] = &[
 
 #[tokio::test]
 async fn the_services_role_may_append_and_read_and_nothing_else() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
     let own = OwnLedger::copy().await?;
     let mut service = as_the_service(&own.database).await?;
     for statement in FORBIDDEN {
@@ -88,6 +90,7 @@ async fn the_services_role_may_append_and_read_and_nothing_else() -> anyhow::Res
 
 #[tokio::test]
 async fn rights_given_by_mistake_are_taken_back_at_the_next_start() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
     let mut own = OwnLedger::copy().await?;
     own.execute(&[
         "GRANT ALL ON ALL TABLES IN SCHEMA public TO writeback_audit",

@@ -8,6 +8,7 @@ use lab::Place;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use super::replicas::OwnLedger;
+use crate::ALONE;
 
 /// `ca.pem`, `server.pem` and `server.key` in this folder, for 127.0.0.1.
 fn certify(folder: &std::path::Path) -> anyhow::Result<()> {
@@ -27,6 +28,7 @@ fn certify(folder: &std::path::Path) -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn with_a_certificate_the_ledger_is_asked_over_tls_only() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
     let place = Place::of_this_repository()?;
     let folder = place.path(format!("proof-tls-{}", uuid::Uuid::new_v4().simple()));
     certify(&folder)?;

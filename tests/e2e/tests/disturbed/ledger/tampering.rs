@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
 use super::replicas::OwnLedger;
-use crate::DISTURBANCE;
+use crate::ALONE;
 
 /// The hash of an entry, as this test computes it: from the format alone.
 const HASH: &str = r"CREATE FUNCTION public.hash_of(e entries) RETURNS bytea LANGUAGE sql AS $$
@@ -234,7 +234,7 @@ async fn restore(own: &OwnLedger) -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn every_tampering_is_found_and_its_place_named() -> anyhow::Result<()> {
-    let _alone = DISTURBANCE.lock().await;
+    let _alone = ALONE.lock().await;
     let operation = fill().await?;
     let own = OwnLedger::copy().await?;
     keep(&own).await?;
@@ -291,7 +291,7 @@ async fn every_tampering_is_found_and_its_place_named() -> anyhow::Result<()> {
 /// A backup put back is whole and rightly signed: only who remembers more can tell.
 #[tokio::test]
 async fn an_earlier_ledger_put_back_whole_is_found_by_who_remembers() -> anyhow::Result<()> {
-    let _alone = DISTURBANCE.lock().await;
+    let _alone = ALONE.lock().await;
     fill().await?;
     let mut own = OwnLedger::copy().await?;
     keep(&own).await?;
@@ -349,7 +349,7 @@ async fn an_earlier_ledger_put_back_whole_is_found_by_who_remembers() -> anyhow:
 #[tokio::test]
 async fn in_the_lab_itself_a_changed_entry_is_found_by_the_lab_s_own_command() -> anyhow::Result<()>
 {
-    let _alone = DISTURBANCE.lock().await;
+    let _alone = ALONE.lock().await;
     fill().await?;
     let ctl = Ctl::of_the_lab()?;
     let database = sqlx::PgPool::connect(&lab::Lab::load()?.postgres).await?;
