@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// Shorter patterns are found in any large file by chance.
-const SHORTEST: usize = 8;
+/// In characters. What is shorter may be words that somebody also wrote elsewhere.
+const SHORTEST_SECRET: usize = 20;
 
 pub(crate) struct Encoded {
     pub(crate) name: &'static str,
@@ -14,6 +14,9 @@ pub(crate) struct Encoded {
 
 /// Every encoding of a password that is long enough for a find to mean something.
 pub(crate) fn all(password: &str) -> Vec<Encoded> {
+    if password.chars().count() < SHORTEST_SECRET {
+        return Vec::new();
+    }
     let utf8 = password.as_bytes().to_vec();
     // the quoted form that LDAP carries (MS-ADTS 3.1.1.3.1.5) holds the unquoted one
     let utf16: Vec<u8> = password.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -83,7 +86,7 @@ pub(crate) fn all(password: &str) -> Vec<Encoded> {
         "form",
         percent(unreserved).replace("%20", "+").into_bytes(),
     ));
-    found.retain(|encoded| encoded.bytes.len() >= SHORTEST && utf8.len() >= SHORTEST);
+
     // an encoding that changes nothing is the same one again
     let mut seen = std::collections::HashSet::new();
     found.retain(|encoded| seen.insert(encoded.bytes.clone()));
@@ -123,7 +126,7 @@ fn inner_base64(engine: &GeneralPurpose, bytes: &[u8], alignment: usize) -> Vec<
 
 #[test]
 fn base64_is_found_wherever_it_begins_and_whatever_follows() {
-    let password = "Neu-ä\"ß%+ 7q";
+    let password = "Neu-ä\"ß%+ 7q and more of it";
     for before in 0..7 {
         for after in 0..7 {
             let text = [
