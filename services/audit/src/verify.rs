@@ -185,7 +185,7 @@ async fn operations(
 }
 
 /// What an operation's entries say together.
-fn fold(entries: &[Entry]) -> Option<Record> {
+pub(crate) fn fold(entries: &[Entry]) -> Option<Record> {
     let mut entries = entries.iter();
     let first = entries.next().filter(|entry| entry.kind == ADMITTED)?;
     let mut record = Record::admitted(content::from_text(&first.content).ok()?);
