@@ -96,7 +96,10 @@ async fn a_planted_secret_is_found_in_the_database_and_its_files() -> anyhow::Re
     let mut planted = Planted::new()?;
     let database = sqlx::PgPool::connect(&lab::Lab::load()?.postgres).await?;
     let table = format!("planted_{}", uuid::Uuid::new_v4().simple());
-    let statement = format!("CREATE TABLE {table} AS SELECT $1::text AS text, $2::bytea AS bytes");
+    // more than once: the log's pages, each with a header, may cut any one of them in two
+    let statement = format!(
+        "CREATE TABLE {table} AS SELECT $1::text AS text, $2::bytea AS bytes FROM generate_series(1, 9)"
+    );
     sqlx::query(AssertSqlSafe(statement))
         .bind(&planted.secret)
         .bind(planted.quoted())
