@@ -82,6 +82,7 @@ async fn until_missing(kind: &str, what: &[&str]) -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn without_its_database_the_ledger_is_not_ready_nor_is_the_door() -> anyhow::Result<()> {
+    let _alone = crate::ALONE.lock().await;
     // reqwest wants one, though it speaks plain HTTP here
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     for kind in ["audit", "intake", "resolver", "writer"] {
