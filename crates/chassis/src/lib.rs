@@ -5,6 +5,7 @@
 
 mod admin;
 pub mod config;
+mod discretion;
 mod lifecycle;
 mod log;
 mod process;

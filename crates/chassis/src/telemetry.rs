@@ -30,6 +30,7 @@ use tracing_subscriber::{
 
 use crate::{
     config::{Config, LogFormat, Telemetry as Settings},
+    discretion,
     log::{Form, Lines},
     process,
 };
@@ -121,7 +122,8 @@ where
     let filter = EnvFilter::builder().parse(filter)?;
     let spans = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
         .with_max_level_hint(LevelFilter::INFO);
-    Ok(lines.with_filter(filter.or(spans)))
+    let discreet = filter_fn(discretion::may_be_shown).with_max_level_hint(LevelFilter::TRACE);
+    Ok(lines.with_filter(filter.or(spans).and(discreet)))
 }
 
 /// Every span, whatever the log shows; of the lines only those that tell of trouble.

@@ -152,6 +152,12 @@ impl Batch {
         };
         let ended = Reported {
             outcome: Some(outcome),
+            steps: vec![Step {
+                at,
+                service: self.service.clone(),
+                step: "refused".to_owned(),
+                detail: "by the settings".to_owned(),
+            }],
             ..Reported::default()
         };
         match self.report(asked.id, &ended)? {

@@ -58,22 +58,40 @@ async fn migrate_as_owner(connection: &mut PgConnection, daily_role: &str) -> an
         .execute(&mut *connection)
         .await?;
     sqlx::migrate!("./migrations").run(&mut *connection).await?;
-    let grants: Vec<String> = sqlx::query_scalar(
-        "SELECT format('GRANT %s ON %s TO %I', rights, object, $1) FROM (VALUES \
-         ('USAGE', 'SCHEMA public'), ('SELECT, INSERT', 'entries'), ('SELECT, UPDATE', 'head'), \
-         ('SELECT, UPDATE', 'settings'), ('SELECT, INSERT, UPDATE', 'operations') \
-         ) AS needed (rights, object) WHERE $1 <> current_user",
+    limit_rights(connection, daily_role).await
+}
+
+/// The daily role gets what it needs and loses whatever else it was given, in one transaction: a
+/// replica that is at work never misses a right.
+async fn limit_rights(connection: &mut PgConnection, daily_role: &str) -> anyhow::Result<()> {
+    let statements: Vec<String> = sqlx::query_scalar(
+        "SELECT format(statement, $1) FROM (VALUES \
+         (1, 'REVOKE ALL ON entries, head, settings, operations, _sqlx_migrations FROM PUBLIC, %I'), \
+         (2, 'REVOKE CREATE ON SCHEMA public FROM PUBLIC, %I'), \
+         (3, 'GRANT USAGE ON SCHEMA public TO %I'), \
+         (4, 'GRANT SELECT, INSERT ON entries TO %I'), \
+         (5, 'GRANT SELECT, UPDATE ON head, settings TO %I'), \
+         (6, 'GRANT SELECT, INSERT, UPDATE ON operations TO %I') \
+         ) AS needed (step, statement) WHERE $1 <> current_user ORDER BY step",
     )
     .bind(daily_role)
     .fetch_all(&mut *connection)
     .await?;
-    for grant in grants {
-        // quoted by the server's own format('%I')
-        sqlx::query(AssertSqlSafe(grant))
-            .execute(&mut *connection)
-            .await
-            .with_context(|| format!("granting rights to {daily_role}"))?;
+    if statements.is_empty() {
+        tracing::warn!(
+            role = daily_role,
+            "the daily role owns the ledger and could change it: give audit.owner_database_url a role of its own"
+        );
     }
+    let mut transaction = connection.begin().await?;
+    for statement in statements {
+        // quoted by the server's own format('%I')
+        sqlx::query(AssertSqlSafe(statement))
+            .execute(&mut *transaction)
+            .await
+            .with_context(|| format!("limiting the rights of {daily_role}"))?;
+    }
+    transaction.commit().await?;
     Ok(())
 }
 

@@ -20,6 +20,7 @@ mod rpc;
 mod signing;
 mod store;
 mod sweeper;
+mod tls;
 mod verdict;
 mod verify;
 
@@ -47,10 +48,11 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         .as_ref()
         .context("audit.signing_key_file: missing; the ledger's head must be signed")?;
     let key = Arc::new(signing::SigningKey::from_file(key_file)?);
+    let tls = tls::server_config(settings)?;
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("audit.listen {}", settings.listen))?;
-    tracing::info!(address = %settings.listen, "listening for gRPC");
+    tracing::info!(address = %settings.listen, tls = tls.is_some(), "listening for gRPC");
 
     database::migrate(settings).await?;
     let pool = database::pool(settings)?;
@@ -83,7 +85,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         key,
         shutdown: chassis.shutdown.clone(),
     };
-    chassis.spawn("grpc", rpc.serve(listener));
+    chassis.spawn("grpc", rpc.serve(listener, tls));
     // Admission does not wait for the broker: what is recorded needs only the database.
     let bus = connect(&chassis, &service).await?;
     let outcomes = bus.consume(Queue::Outcomes, outcomes::PREFETCH).await?;

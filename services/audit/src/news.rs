@@ -6,7 +6,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use sqlx::{PgPool, postgres::PgListener};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -35,15 +35,27 @@ pub(crate) struct Event {
 
 /// Where to subscribe.
 #[derive(Clone)]
-pub(crate) struct News(broadcast::Sender<Arc<Event>>);
+pub(crate) struct News {
+    events: broadcast::Sender<Arc<Event>>,
+    /// The newest entry this replica has seen.
+    newest: watch::Sender<Option<(i64, Vec<u8>)>>,
+}
 
 impl News {
     pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(REMEMBERED))
+        Self {
+            events: broadcast::Sender::new(REMEMBERED),
+            newest: watch::Sender::new(None),
+        }
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
-        self.0.subscribe()
+        self.events.subscribe()
+    }
+
+    /// The number and hash of the newest entry seen since this replica was started.
+    pub(crate) fn newest(&self) -> Option<(i64, Vec<u8>)> {
+        self.newest.borrow().clone()
     }
 
     /// Listens until shutdown. `ready` is told whether the database answers.
@@ -118,6 +130,10 @@ impl News {
                 }
             }
             let more = i64::try_from(entries.len()).is_ok_and(|count| count == PAGE);
+            if let Some(end) = entries.last() {
+                let end = (end.sequence, end.hash.clone());
+                self.newest.send_replace(Some(end));
+            }
             for entry in entries {
                 last = entry.sequence;
                 let note = match entry.kind.as_str() {
@@ -132,7 +148,7 @@ impl News {
                     note,
                 };
                 // nobody may be listening
-                let _ = self.0.send(Arc::new(event));
+                let _ = self.events.send(Arc::new(event));
             }
             *seen = Some(last);
             if !more {

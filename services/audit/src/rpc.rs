@@ -20,7 +20,10 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status, transport::Server};
+use tonic::{
+    Code, Status,
+    transport::{Server, ServerTlsConfig},
+};
 
 use crate::{
     appender::{AppendError, Appender},
@@ -46,9 +49,19 @@ pub(crate) struct Rpc {
 
 impl Rpc {
     /// Serves until shutdown; calls under way may end.
-    pub(crate) async fn serve(self, listener: TcpListener) -> anyhow::Result<()> {
+    pub(crate) async fn serve(
+        self,
+        listener: TcpListener,
+        tls: Option<ServerTlsConfig>,
+    ) -> anyhow::Result<()> {
         let shutdown = self.shutdown.clone();
-        Server::builder()
+        let mut server = Server::builder();
+        if let Some(tls) = tls {
+            server = server
+                .tls_config(tls)
+                .context("audit.certificate_file and audit.key_file")?;
+        }
+        server
             .tcp_nodelay(true)
             .http2_keepalive_interval(Some(KEEPALIVE))
             .layer(ObserveCalls)

@@ -218,9 +218,13 @@ async fn write_head(
 }
 
 /// Signs the head of a ledger that has no entries yet, so that its emptiness is vouched for too.
+/// Under the lock: another replica may be appending already.
 pub(crate) async fn sign_empty_head(pool: &PgPool, key: &SigningKey) -> Result<(), StoreError> {
     let mut transaction = pool.begin().await?;
-    let head = head(&mut *transaction).await?;
+    let head: Head =
+        sqlx::query_as("SELECT sequence, at, hash, public_key, signature FROM head FOR UPDATE")
+            .fetch_one(&mut *transaction)
+            .await?;
     if head.sequence == 0 && head.signature.is_empty() {
         write_head(&mut transaction, &head.tip(), key).await?;
     }
@@ -255,11 +259,22 @@ pub(crate) async fn head(executor: impl PgExecutor<'_>) -> Result<Head, StoreErr
     Ok(head)
 }
 
-pub(crate) async fn settings(executor: impl PgExecutor<'_>) -> Result<Settings, StoreError> {
+/// For who believes nothing: it may have been removed.
+pub(crate) async fn head_if_any(executor: impl PgExecutor<'_>) -> Result<Option<Head>, StoreError> {
+    let head = sqlx::query_as("SELECT sequence, at, hash, public_key, signature FROM head")
+        .fetch_optional(executor)
+        .await?;
+    Ok(head)
+}
+
+/// None when the row was removed, which nothing of ours does.
+pub(crate) async fn settings(
+    executor: impl PgExecutor<'_>,
+) -> Result<Option<Settings>, StoreError> {
     let settings = sqlx::query_as(
         "SELECT writeback, unlock_without_reset, changed_at, changed_by FROM settings",
     )
-    .fetch_one(executor)
+    .fetch_optional(executor)
     .await?;
     Ok(settings)
 }

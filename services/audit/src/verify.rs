@@ -17,6 +17,14 @@ use crate::{
 const PAGE: i64 = 500;
 const MOST_FINDINGS: usize = 100;
 
+/// What the chain was seen to end with at some time, and by whom.
+#[derive(Debug, Clone)]
+pub(crate) struct Checkpoint {
+    pub(crate) sequence: i64,
+    pub(crate) hash: Vec<u8>,
+    pub(crate) whose: &'static str,
+}
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Verification {
@@ -33,8 +41,12 @@ impl Verification {
     }
 }
 
-/// Reads everything in one snapshot, page by page.
-pub(crate) async fn verify(pool: &PgPool, key: &SigningKey) -> Result<Verification, StoreError> {
+/// Reads everything in one snapshot, page by page. The checkpoints are of before it.
+pub(crate) async fn verify(
+    pool: &PgPool,
+    key: &SigningKey,
+    checkpoints: &[Checkpoint],
+) -> Result<Verification, StoreError> {
     let mut snapshot = pool.begin().await?;
     sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         .execute(&mut *snapshot)
@@ -44,8 +56,8 @@ pub(crate) async fn verify(pool: &PgPool, key: &SigningKey) -> Result<Verificati
         .execute(&mut *snapshot)
         .await?;
     let mut verification = Verification::default();
-    let settings = chain(&mut snapshot, key, &mut verification).await?;
-    if store::settings(&mut *snapshot).await? != settings {
+    let settings = chain(&mut snapshot, key, checkpoints, &mut verification).await?;
+    if store::settings(&mut *snapshot).await? != Some(settings) {
         verification.found("the settings are not what the entries say".to_owned());
     }
     operations(&mut snapshot, &mut verification).await?;
@@ -57,6 +69,7 @@ pub(crate) async fn verify(pool: &PgPool, key: &SigningKey) -> Result<Verificati
 async fn chain(
     snapshot: &mut PgConnection,
     key: &SigningKey,
+    checkpoints: &[Checkpoint],
     verification: &mut Verification,
 ) -> Result<Settings, StoreError> {
     let mut tip = Tip::genesis();
@@ -71,6 +84,12 @@ async fn chain(
             for finding in tip.follow(entry) {
                 verification.found(finding);
             }
+            for Checkpoint { whose, .. } in missed_at(checkpoints, entry) {
+                verification.found(format!(
+                    "entry {} is another than {whose} saw: the chain was rewritten",
+                    entry.sequence
+                ));
+            }
             match (entry.kind.as_str(), entry.operation_id) {
                 (SETTINGS, None) => match content::from_text(&entry.content) {
                     Ok(changed) => settings = changed,
@@ -81,11 +100,31 @@ async fn chain(
             }
         }
     }
-    let head = store::head(&mut *snapshot).await?;
-    if head.tip() != tip {
+    for Checkpoint {
+        sequence, whose, ..
+    } in checkpoints
+    {
+        if *sequence > tip.sequence {
+            verification.found(format!(
+                "{whose} saw entry {sequence}, the chain ends with entry {}: the end was cut off",
+                tip.sequence
+            ));
+        }
+    }
+    let Some(head) = store::head_if_any(&mut *snapshot).await? else {
+        verification
+            .found("the head is missing: nobody vouches for the end of the chain".to_owned());
+        return Ok(settings);
+    };
+    if head.sequence != tip.sequence {
         verification.found(format!(
             "the head names entry {}, the chain ends with entry {}",
             head.sequence, tip.sequence
+        ));
+    } else if head.tip() != tip {
+        verification.found(format!(
+            "the head does not name the hash and time of entry {}, the last one",
+            tip.sequence
         ));
     }
     if head.public_key != key.public_key() {
@@ -96,6 +135,16 @@ async fn chain(
     }
     verification.head = head.hash;
     Ok(settings)
+}
+
+/// The checkpoints at this entry that saw another one in its place.
+fn missed_at<'a>(
+    checkpoints: &'a [Checkpoint],
+    entry: &'a Entry,
+) -> impl Iterator<Item = &'a Checkpoint> {
+    checkpoints
+        .iter()
+        .filter(|seen| seen.sequence == entry.sequence && seen.hash != entry.hash)
 }
 
 fn unreadable(entry: &Entry) -> String {
@@ -136,7 +185,7 @@ async fn operations(
 }
 
 /// What an operation's entries say together.
-fn fold(entries: &[Entry]) -> Option<Record> {
+pub(crate) fn fold(entries: &[Entry]) -> Option<Record> {
     let mut entries = entries.iter();
     let first = entries.next().filter(|entry| entry.kind == ADMITTED)?;
     let mut record = Record::admitted(content::from_text(&first.content).ok()?);

@@ -42,6 +42,8 @@ pub(crate) fn explain(status: &tonic::Status) -> anyhow::Error {
         tonic::Code::DeadlineExceeded | tonic::Code::Cancelled => {
             anyhow::anyhow!("the audit service did not answer in time")
         }
+        // it names the argument and what it may be
+        tonic::Code::InvalidArgument => anyhow::anyhow!("{}", status.message()),
         tonic::Code::NotFound => anyhow::anyhow!("the ledger does not know it"),
         code => anyhow::anyhow!("the audit service answered {code:?}: {}", status.message()),
     }

@@ -20,6 +20,8 @@ use crate::{failure::Ending, web};
 pub(crate) enum Keys {
     /// Make a key pair: <kid>.pem in the private directory, and its public half added to the key set as the forest's newest
     #[command(after_help = "\
+Exit codes: 0 made; 3 wrong use, or a file cannot be read or written.
+
 Give the private key to every writer of the forest before the intake serves the key set.
 
 Example:

@@ -87,8 +87,12 @@ fn main() -> ExitCode {
             } else {
                 Ending::Done
             };
-            // nothing is left to tell it to when the terminal is gone
-            drop(error.print());
+            if password::is_on_the_command_line(&error, std::env::args_os()) {
+                eprintln!("{}", password::NEVER_AN_ARGUMENT);
+            } else {
+                // nothing is left to tell it to when the terminal is gone
+                drop(error.print());
+            }
             return ending.into();
         }
     };

@@ -20,6 +20,8 @@ use crate::{
 pub(crate) enum Operations {
     /// Newest first
     #[command(after_help = "\
+Exit codes: 0 listed, also when there is none; 3 wrong use or no connection.
+
 Examples:
   writebackctl operations list --person ana@corp.example.com
   writebackctl operations list --forest corp --status refused --since 2h
@@ -27,6 +29,8 @@ Examples:
     List(List),
     /// One operation with all its steps; exit code 0 applied, 1 not applied, 2 pending
     #[command(after_help = "\
+Exit codes: 0 applied; 1 refused, failed or expired; 2 pending; 3 unknown, wrong use or no connection.
+
 Example:
   writebackctl operations show 0198c0de-0000-7000-8000-000000000001")]
     Show {
@@ -35,6 +39,8 @@ Example:
     },
     /// Entries as they are written, from now on, until interrupted
     #[command(after_help = "\
+Exit codes: 0 interrupted; 3 the stream ended by itself, wrong use or no connection.
+
 Examples:
   writebackctl operations tail
   writebackctl --json operations tail --forest corp       one JSON object per line")]
@@ -48,7 +54,7 @@ pub(crate) struct List {
     person: Option<String>,
     #[arg(long, value_name = "FOREST")]
     forest: Option<ForestId>,
-    #[arg(long, value_parser = PossibleValuesParser::new(Status::ALL.map(Status::as_str)))]
+    #[arg(long, visible_alias = "state", value_parser = PossibleValuesParser::new(Status::ALL.map(Status::as_str)))]
     status: Option<String>,
     /// Accepted at or after: RFC 3339, or an age such as 90s, 15m, 2h, 7d
     #[arg(long, value_name = "TIME")]
@@ -167,6 +173,8 @@ impl Tail {
             forest: self.forest.map(|forest| forest.to_string()),
         };
         let mut events = answer(client.watch(request), ANSWER_TIME_OUT).await?;
+        // not on standard output: that is for what is watched
+        eprintln!("watching; Ctrl-C ends");
         loop {
             let event = tokio::select! {
                 event = events.message() => event.map_err(|status| failure::explain(&status))?,

@@ -1,15 +1,40 @@
 //! Passwords from a prompt or from standard input; never from an argument, which every process on
 //! the machine could read.
 
-use std::io::{self, BufRead, Read as _};
+use std::{
+    ffi::OsString,
+    io::{self, BufRead, Read as _},
+};
 
 use anyhow::{Context as _, ensure};
+use clap::error::ErrorKind;
 use operation::Kind;
 use sealing::Contents;
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// Longer than any password Active Directory takes (256 characters, MS-SAMR 3.1.1.7.2).
 const LONGEST_LINE: u64 = 4 * 256 + 2;
+
+pub(crate) const NEVER_AN_ARGUMENT: &str = "\
+error: an argument is not understood; it is not repeated here, for it may be a password
+A password is never an argument: every process on this machine could read it, and one that was given so should be changed.
+Leave it out to be asked for it, or give --password-stdin and the password on standard input; `writebackctl seal --help`
+lists the arguments there are.";
+
+/// Whether what clap complains about, and would repeat, may be a password.
+pub(crate) fn is_on_the_command_line(
+    error: &clap::Error,
+    arguments: impl Iterator<Item = OsString>,
+) -> bool {
+    let repeats = matches!(
+        error.kind(),
+        ErrorKind::UnknownArgument | ErrorKind::TooManyValues
+    );
+    let named = arguments
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .any(|argument| argument.starts_with("--pass") || argument.starts_with("-p"));
+    repeats && named
+}
 
 /// Asks on the terminal; the new password twice.
 pub(crate) fn prompt(kind: Kind) -> anyhow::Result<Contents> {

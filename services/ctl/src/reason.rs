@@ -10,6 +10,8 @@ use crate::{failure::Ending, table};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Exit codes: 0 shown; 3 no such reason.
+
 Examples:
   writebackctl reason                    lists every reason
   writebackctl reason access-denied      shows its page
@@ -27,8 +29,10 @@ impl Explain {
             Some(code) => {
                 let reasons = matching(code);
                 if reasons.is_empty() {
+                    let known: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+                    let known = known.join(", ");
                     bail!(
-                        "no reason has the code or event id {code:?}; `writebackctl reason` lists them"
+                        "no reason has the code or event id {code:?}; known codes: {known}; `writebackctl reason` lists them with their event ids"
                     );
                 }
                 reasons

@@ -28,6 +28,8 @@ const FETCH_TIME_OUT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Exit codes: 0 sealed; 3 wrong use, no password, or no keys.
+
 The password is asked for, or read from standard input: one line, and for a change the current password
 in a line before it. It is never an argument, and leaves this process sealed only.
 

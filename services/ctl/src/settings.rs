@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use clap::ValueEnum;
+use clap::{ValueEnum, builder::NonEmptyStringValueParser};
 use proto::v1::{self, settings_client::SettingsClient};
 use serde_json::json;
 
@@ -15,18 +15,25 @@ use crate::{
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Settings {
     /// What is on, and who changed it last
+    #[command(after_help = "\
+Exit codes: 0 shown; 3 wrong use or no connection.
+
+Example:
+  writebackctl --config /etc/writeback/config.toml settings show")]
     Show,
     /// Turn one on or off; the next operation obeys, and the ledger records it
     #[command(after_help = "\
+Exit codes: 0 recorded in the ledger; 3 wrong use or no connection, nothing is changed or it is not known.
+
 Examples:
   writebackctl settings set writeback off
   writebackctl settings set unlock-without-reset on --by 'Ana Lima, change 4711'")]
     Set {
         setting: Setting,
         value: Value,
-        /// Who changes it, for the ledger; by default the name in $USER
-        #[arg(long, value_name = "NAME", env = "USER")]
-        by: String,
+        /// Who changes it, for the ledger; by default the user who called sudo, else who runs this
+        #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+        by: Option<String>,
     },
 }
 
@@ -53,6 +60,7 @@ impl Settings {
                 answer(client.get_settings(request), ANSWER_TIME_OUT).await?
             }
             Self::Set { setting, value, by } => {
+                let by = by.unwrap_or_else(who);
                 let request = bounded(request(setting, value, by), ANSWER_TIME_OUT);
                 answer(client.set_settings(request), ANSWER_TIME_OUT).await?
             }
@@ -60,6 +68,21 @@ impl Settings {
         print(&values, json)?;
         Ok(Ending::Done)
     }
+}
+
+/// The user who runs this, behind sudo the one who called it.
+fn who() -> String {
+    let behind_sudo = std::env::var("SUDO_USER").ok();
+    behind_sudo
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| {
+            let uid = nix::unistd::getuid();
+            match nix::unistd::User::from_uid(uid) {
+                Ok(Some(user)) => user.name,
+                // containers run as numbers that have no name
+                Ok(None) | Err(_) => format!("uid {uid}"),
+            }
+        })
 }
 
 fn request(setting: Setting, value: Value, by: String) -> v1::SetSettingsRequest {

@@ -8,6 +8,8 @@ mod decide;
 mod ledger;
 mod observe;
 mod passage;
+#[cfg(test)]
+mod redaction;
 mod work;
 
 use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};

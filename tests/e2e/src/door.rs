@@ -223,6 +223,16 @@ impl Door {
         self.answer(request).await
     }
 
+    /// The door at this address, for a caller of the lab.
+    pub async fn open_at(url: &str) -> anyhow::Result<Self> {
+        let intake = lab::Lab::load()?.intake;
+        Self::open(lab::Intake {
+            url: url.to_owned(),
+            ..intake
+        })
+        .await
+    }
+
     /// The event as JSON, sealed to the keys the door publishes.
     pub fn prepare(&self, event: &Event) -> anyhow::Result<Value> {
         event.to_json(&self.keys, &self.forests)

@@ -7,6 +7,8 @@ use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
+use crate::passwords::remember;
+
 const SOURCE: &str = "https://cloud.example.com/directory";
 const SEAL_LASTS: Duration = Duration::minutes(5);
 
@@ -48,6 +50,7 @@ impl Event {
     }
 
     pub fn reset(user_principal_name: &str, new_password: &str) -> Self {
+        remember(new_password);
         Self {
             new_password: Some(new_password.to_owned()),
             ..Self::new(Kind::Reset, user_principal_name)
@@ -55,6 +58,8 @@ impl Event {
     }
 
     pub fn change(user_principal_name: &str, current_password: &str, new_password: &str) -> Self {
+        remember(new_password);
+        remember(current_password);
         Self {
             new_password: Some(new_password.to_owned()),
             current_password: Some(current_password.to_owned()),

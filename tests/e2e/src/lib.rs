@@ -3,21 +3,29 @@
 //! What an operation did is believed only from sign-ins at the domain controller. It must not know a service's inside:
 //! it has `lab.json`, the public door and LDAPS.
 
+mod broker;
 mod collector;
+mod ctl;
+mod database;
 mod door;
 mod event;
 mod forest;
 mod issuer;
+mod passwords;
 pub mod scrape;
 mod seal;
 mod services;
 mod wait;
 
+pub use broker::{Broker, Overheard, Published};
 pub use collector::{Collector, Seen};
+pub use ctl::{Ctl, Run, finish};
+pub use database::{postgres_program, url_of_database};
 pub use door::{Answer, Door};
 pub use event::Event;
 pub use forest::{DomainController, Identifiers, SignIn};
 pub use issuer::Issuer;
+pub use passwords::{fresh_password, passwords_used, record_of_passwords};
 pub use seal::HandMade;
 pub use services::Services;
 pub use wait::until;
@@ -33,8 +41,7 @@ pub struct World {
 impl World {
     /// Reads `lab.json` and fetches the public sealing keys.
     pub async fn enter() -> anyhow::Result<Self> {
-        // the provider is the process's; another test may have been first
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        provide_cryptography();
         let lab = lab::Lab::load()?;
         let forests = lab
             .forests
@@ -45,13 +52,22 @@ impl World {
         Ok(Self { door, forests })
     }
 
+    /// A door at every replica of the intake, whichever the world's own is.
+    pub async fn every_door() -> anyhow::Result<Vec<Door>> {
+        let mut doors = Vec::new();
+        for url in lab::Lab::load()?.intake.urls {
+            doors.push(Door::open_at(&url).await?);
+        }
+        Ok(doors)
+    }
+
     /// The first forest, for what is the same in every forest.
     pub fn forest(&self) -> anyhow::Result<&DomainController> {
         self.forests.first().context("the lab has no forest")
     }
 }
 
-/// A password nobody has had before, within the policy of both forests.
-pub fn fresh_password() -> String {
-    format!("Neu-{}-7q", uuid::Uuid::new_v4().simple())
+/// The provider is the process's; another test may have been first.
+fn provide_cryptography() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }

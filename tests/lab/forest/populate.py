@@ -124,4 +124,5 @@ add_aces(base, f"(OA;CIIO;CR;{RESET_PASSWORD};{CLASS_USER};{sid})"
                f"(OA;CIIO;WP;{LOCKOUT_TIME};{CLASS_USER};{sid})"
                f"(OA;CIIO;WP;{PWD_LAST_SET};{CLASS_USER};{sid})")
 administrator = db.search(base, expression="(sAMAccountName=Administrator)")[0].dn
+db.setpassword("(sAMAccountName=Administrator)", plan["administratorPassword"])
 replace(administrator, "userPrincipalName", f"Administrator@{suffix}")

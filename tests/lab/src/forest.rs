@@ -144,10 +144,8 @@ impl ForestPlan {
             .arg(format!("--domain={netbios}"));
         provision.args(["--host-name=dc1", &format!("--host-ip={}", self.address)]);
         provision.arg(format!("--targetdir={}", directory.display()));
-        provision.arg(format!(
-            "--adminpass={}",
-            secret::password(&self.password_file(place, "administrator"))?
-        ));
+        // without --adminpass it makes a random password, which nobody learns; ours is set from
+        // within, for a command line is there for every process to read
         provision.args(
             settings
                 .iter()
@@ -185,6 +183,7 @@ impl ForestPlan {
             "smbConf": self.directory(place).join("etc/smb.conf"),
             "suffix": self.domain,
             "people": people,
+            "administratorPassword": secret::password(&self.password_file(place, "administrator"))?,
             "peoplePassword": secret::password(&self.password_file(place, "people"))?,
             "servicePassword": secret::password(&self.password_file(place, "svc-writeback"))?,
             "readerPassword": secret::password(&self.password_file(place, "svc-writeback-read"))?,

@@ -39,15 +39,15 @@ impl Place {
         self.repository.join("target/lab")
     }
 
-    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.directory().join(name)
     }
 
-    pub(crate) fn log(&self, name: &str) -> PathBuf {
+    pub fn log(&self, name: &str) -> PathBuf {
         self.directory().join("log").join(format!("{name}.log"))
     }
 
-    pub(crate) fn binary(&self, name: &str) -> PathBuf {
+    pub fn binary(&self, name: &str) -> PathBuf {
         self.repository.join("target/debug").join(name)
     }
 

@@ -63,6 +63,8 @@ impl Config {
         paths.extend(audit.database_password_file.as_mut());
         paths.extend(audit.owner_database_password_file.as_mut());
         paths.extend(audit.signing_key_file.as_mut());
+        paths.extend(audit.certificate_file.as_mut());
+        paths.extend(audit.key_file.as_mut());
         for forest in forests {
             paths.push(&mut forest.ca_file);
             paths.push(&mut forest.account_password_file);
@@ -264,6 +266,9 @@ pub enum ProtectedAccounts {
 #[serde(default, deny_unknown_fields)]
 pub struct Audit {
     pub listen: SocketAddr,
+    /// With `key_file`: PEM. With both, gRPC is served over TLS only.
+    pub certificate_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
     pub database_url: String,
     pub database_password_file: Option<PathBuf>,
     /// Migrations run as the owner, daily work does not.
@@ -278,6 +283,8 @@ impl Default for Audit {
     fn default() -> Self {
         Self {
             listen: local(9500),
+            certificate_file: None,
+            key_file: None,
             database_url: "postgres://writeback_audit@127.0.0.1:5432/writeback".to_owned(),
             database_password_file: None,
             owner_database_url: None,

@@ -1,6 +1,8 @@
 use operation::{InitiatorKind, Status};
+use proptest::prelude::*;
 
 use super::*;
+use crate::verify;
 
 const NOW: i64 = 1_800_000_000_000_000;
 
@@ -201,4 +203,94 @@ fn only_what_nobody_took_up_is_swept() {
     assert_eq!(status(&mut batch), Status::Pending);
     batch.now += 2 * SECOND;
     assert_eq!(status(&mut batch), Status::Expired);
+}
+
+/// What may be handed to either replica.
+#[derive(Debug, Clone)]
+enum Act {
+    Admit { number: u128, person: u8 },
+    Step { number: u128, at: i64 },
+    End { number: u128 },
+    Set { writeback: bool },
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let number = 1..12_u128;
+    prop_oneof![
+        3 => (number.clone(), 0..3_u8).prop_map(|(number, person)| Act::Admit { number, person }),
+        2 => (number.clone(), 0..5_i64).prop_map(|(number, at)| Act::Step { number, at }),
+        2 => number.prop_map(|number| Act::End { number }),
+        1 => any::<bool>().prop_map(|writeback| Act::Set { writeback }),
+    ]
+}
+
+fn item(act: &Act) -> Item {
+    let id = |number: u128| OperationId::from_uuid(Uuid::from_u128(number));
+    match act {
+        Act::Admit { number, person } => {
+            let name = format!("person.{person}@corp.example.com");
+            Item::Admit(Box::new(admission(*number, &name)))
+        }
+        Act::Step { number, at } => {
+            let step = Step {
+                at: NOW + at,
+                service: "resolver-1".to_owned(),
+                step: "routed".to_owned(),
+                detail: String::new(),
+            };
+            let reported = Reported {
+                steps: vec![step],
+                ..Reported::default()
+            };
+            Item::Report(id(*number), Box::new(reported))
+        }
+        Act::End { number } => Item::Report(id(*number), Box::new(applied())),
+        Act::Set { writeback } => Item::Settings(SettingsChange {
+            writeback: Some(*writeback),
+            unlock_without_reset: None,
+            changed_by: "ana".to_owned(),
+        }),
+    }
+}
+
+proptest! {
+    /// Replicas take turns under the head's lock: each finds the chain as the other left it.
+    #[test]
+    fn two_replicas_write_one_chain_and_what_is_shown_follows_from_it(
+        batches in prop::collection::vec(prop::collection::vec(act(), 1..6), 1..12),
+        backwards in any::<bool>(),
+    ) {
+        let mut last = batch();
+        let mut entries: Vec<Entry> = Vec::new();
+        for (turn, acts) in (0_i64..).zip(&batches) {
+            let mut next = batch();
+            // the clock of a database that was moved may even go back
+            next.now = if backwards { NOW - turn } else { NOW + turn };
+            next.service = format!("audit-{}", turn % 2 + 1);
+            next.tip = last.tip;
+            next.settings = last.settings;
+            next.records = last.records;
+            for act in acts {
+                next.decide(&item(act)).unwrap();
+            }
+            entries.append(&mut next.entries);
+            last = next;
+        }
+        let mut tip = Tip::genesis();
+        for entry in &entries {
+            prop_assert_eq!(tip.follow(entry), Vec::<String>::new());
+        }
+        prop_assert_eq!(&tip, &last.tip);
+        let settings = entries.iter().rfind(|entry| entry.kind == SETTINGS);
+        let told = settings.map_or_else(Settings::default, |entry| content::from_text(&entry.content).unwrap());
+        prop_assert_eq!(told, last.settings);
+        for (id, record) in &last.records {
+            let own: Vec<Entry> = { entries.iter() }
+                .filter(|entry| entry.operation_id == Some(*id))
+                .cloned()
+                .collect();
+            let told = verify::fold(&own);
+            prop_assert_eq!(told.as_ref(), Some(record));
+        }
+    }
 }

@@ -17,7 +17,7 @@ use crate::{
     news::Event,
     record::Record,
     store::{self, Filter},
-    verify,
+    verify::{self, Checkpoint},
 };
 
 const DEFAULT_LIMIT: u32 = 100;
@@ -86,10 +86,11 @@ impl Ledger for Rpc {
 
     async fn verify(
         &self,
-        _request: Request<v1::VerifyRequest>,
+        request: Request<v1::VerifyRequest>,
     ) -> Result<Response<v1::VerifyResponse>, Status> {
+        let checkpoints = self.checkpoints(request.get_ref());
         // as long as it takes: each of its statements is bounded
-        let verification = verify::verify(&self.pool, &self.key)
+        let verification = verify::verify(&self.pool, &self.key, &checkpoints)
             .await
             .map_err(RpcError::from)?;
         let intact = verification.findings.is_empty();
@@ -104,6 +105,21 @@ impl Ledger for Rpc {
 }
 
 impl Rpc {
+    /// The caller's, and what this replica itself saw last.
+    fn checkpoints(&self, request: &v1::VerifyRequest) -> Vec<Checkpoint> {
+        let given = request.checkpoints.iter().map(|given| Checkpoint {
+            sequence: given.sequence,
+            hash: given.hash.clone(),
+            whose: "the checkpoint",
+        });
+        let own = self.news.newest().map(|(sequence, hash)| Checkpoint {
+            sequence,
+            hash,
+            whose: "this replica",
+        });
+        given.chain(own).collect()
+    }
+
     async fn list(
         &self,
         request: &v1::ListOperationsRequest,

@@ -15,7 +15,9 @@ impl Settings for Rpc {
         &self,
         _request: Request<v1::GetSettingsRequest>,
     ) -> Result<Response<v1::SettingsValues>, Status> {
-        let settings = in_time(store::settings(&self.pool)).await?;
+        let settings = in_time(store::settings(&self.pool))
+            .await?
+            .ok_or(RpcError::Unexpected)?;
         Ok(Response::new(settings.to_wire()))
     }
 

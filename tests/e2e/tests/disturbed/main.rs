@@ -1,16 +1,24 @@
-//! Parts of the product and of what it stands on are killed and stopped under load: what is promised holds all the same.
+//! The product while it is disturbed: parts of it and of what it stands on are killed and stopped under load, settings are
+//! turned off, the ledger is tampered with. What is promised holds all the same.
 //!
-//! These disturb everything, so they are a binary of their own and take turns.
+//! These tests would be in the way of any other: they have a binary of their own, and take turns.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a member that JSON lacks reads as null, and a test may panic"
+)]
 
 mod broker;
 mod database;
 mod errand;
+mod ledger;
 mod parts;
 mod people;
 mod readiness;
 mod services;
+mod settings;
 mod walls;
 mod writers;
 
-/// One disturbance at a time.
+/// Held by every test that disturbs what others rely on.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

@@ -8,6 +8,7 @@ mod bad_input;
 mod bad_seals;
 mod batches;
 mod contract;
+mod ctl;
 mod deadlines;
 mod doors;
 mod duplicates;

@@ -1,0 +1,119 @@
+use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use chassis::config::Ledger;
+use proto::v1::{self, ledger_client::LedgerClient};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::Code;
+
+use super::*;
+use crate::{appender, news::News, rpc::Rpc, signing::SigningKey};
+
+/// A folder with a certificate for 127.0.0.1, its key, and the authority that signed it.
+struct Certified(PathBuf);
+
+impl Certified {
+    fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("writeback-audit-{}", uuid::Uuid::now_v7()));
+        fs::create_dir_all(&folder).unwrap();
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority_key = KeyPair::generate().unwrap();
+        let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
+        let issuer = Issuer::new(authority, authority_key);
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])
+            .unwrap()
+            .signed_by(&key, &issuer)
+            .unwrap();
+        fs::write(folder.join("ca.pem"), authority_pem).unwrap();
+        fs::write(folder.join("server.pem"), certificate.pem()).unwrap();
+        fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
+        Self(folder)
+    }
+
+    fn settings(&self) -> Audit {
+        Audit {
+            certificate_file: Some(self.0.join("server.pem")),
+            key_file: Some(self.0.join("server.key")),
+            ..Audit::default()
+        }
+    }
+}
+
+impl Drop for Certified {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+/// Serves without a database: what is asked here is refused before one is needed.
+async fn serve(settings: &Audit) -> SocketAddr {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let pool = sqlx::postgres::PgPoolOptions::new()
+        .connect_lazy("postgres://nobody@127.0.0.1:1/nothing")
+        .unwrap();
+    let key = Arc::new(SigningKey::generate());
+    let (appender, _) = appender::appender(pool.clone(), Arc::clone(&key), 0, "audit".to_owned());
+    let rpc = Rpc {
+        pool,
+        appender,
+        news: News::new(),
+        key,
+        shutdown: CancellationToken::new(),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(rpc.serve(listener, server_config(settings).unwrap()));
+    address
+}
+
+/// How a question with a malformed id is answered.
+async fn ask(url: String, ca_file: Option<PathBuf>) -> Code {
+    let ledger = Ledger {
+        urls: vec![url],
+        ca_file,
+    };
+    let channel = chassis::rpc::ledger_channel(&ledger).unwrap();
+    let request = v1::GetOperationRequest { id: "?".to_owned() };
+    let call = LedgerClient::new(channel);
+    let answer = { call }.get_operation(request).await;
+    answer.unwrap_err().code()
+}
+
+#[tokio::test]
+async fn with_a_certificate_only_tls_is_spoken_and_only_its_authority_believed() {
+    let ours = Certified::new();
+    let other = Certified::new();
+    let address = serve(&ours.settings()).await;
+    let (secure, plain) = (format!("https://{address}"), format!("http://{address}"));
+    let ca = |certified: &Certified| Some(certified.0.join("ca.pem"));
+    assert_eq!(ask(secure.clone(), ca(&ours)).await, Code::InvalidArgument);
+    assert_ne!(ask(secure, ca(&other)).await, Code::InvalidArgument);
+    assert_ne!(ask(plain, None).await, Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn without_a_certificate_it_is_plain() {
+    let address = serve(&Audit::default()).await;
+    let answer = ask(format!("http://{address}"), None).await;
+    assert_eq!(answer, Code::InvalidArgument);
+}
+
+#[test]
+fn half_of_a_pair_is_refused_and_the_other_half_named() {
+    let whole = Certified::new().settings();
+    let without_key = Audit {
+        key_file: None,
+        ..whole.clone()
+    };
+    let problem = server_config(&without_key).unwrap_err().to_string();
+    assert!(problem.contains("audit.key_file"), "{problem}");
+    let without_certificate = Audit {
+        certificate_file: None,
+        ..whole
+    };
+    let problem = server_config(&without_certificate).unwrap_err().to_string();
+    assert!(problem.contains("audit.certificate_file"), "{problem}");
+}

@@ -1,0 +1,234 @@
+//! Reading the account and writing to it.
+
+use directory::{Account, DirectoryError, PasswordWrite, WriteError};
+use operation::{Applied, Kind, Outcome, Reason, Refusal};
+use proto::{to_micros, v1};
+use sealing::Contents;
+use time::OffsetDateTime;
+use tokio::time::{Instant, sleep};
+
+use bus::Delivery;
+
+use super::{ASK_AGAIN_AFTER, End, PATIENCE, Passage};
+use crate::{
+    Domain,
+    decide::{Rules, Sent, notes, permit, set_since_admission, superseded},
+    work::Work,
+};
+
+/// Whether something else has happened to the account since the operation was admitted.
+enum Overtaken {
+    No,
+    ByItsTwin,
+    ByANewer(Refusal),
+}
+
+impl Passage {
+    /// Reads and writes, and again while the domain controllers are merely away.
+    pub(super) async fn write(
+        &self,
+        domain: &Domain,
+        work: &mut Work,
+        contents: Option<&Contents>,
+        seen: Instant,
+        delivery: &Delivery,
+    ) -> Option<End> {
+        loop {
+            let now = OffsetDateTime::now_utc();
+            let budget =
+                time::Duration::try_from(self.write_time_out).unwrap_or(time::Duration::MAX);
+            if !work.operation.allows_write(now, budget) {
+                let refusal = Refusal::new(
+                    Reason::DeadlineExceeded,
+                    "too late: a write could no longer have ended before the deadline",
+                );
+                return Some(refusal.into());
+            }
+            let away = match self.try_once(domain, work, contents, delivery).await {
+                Ok(end) => return end,
+                Err(refusal) => refusal,
+            };
+            if seen.elapsed() > PATIENCE {
+                return Some(away.into());
+            }
+            sleep(ASK_AGAIN_AFTER).await;
+        }
+    }
+
+    /// None when the operation has ended elsewhere, or will.
+    ///
+    /// # Errors
+    /// The refusal to give if no later try succeeds: nothing was written.
+    async fn try_once(
+        &self,
+        domain: &Domain,
+        work: &mut Work,
+        contents: Option<&Contents>,
+        delivery: &Delivery,
+    ) -> Result<Option<End>, Refusal> {
+        let account = match domain.directory.read_account(work.object_guid).await {
+            Ok(Some(account)) => account,
+            Ok(None) => {
+                let gone = "the account has been deleted or moved";
+                return Ok(Some(Refusal::new(Reason::UserNotFound, gone).into()));
+            }
+            Err(error @ DirectoryError::Unavailable { .. }) => {
+                return Err(Refusal::new(error.reason(), error.to_string()));
+            }
+            Err(error) => {
+                return Ok(Some(Refusal::new(error.reason(), error.to_string()).into()));
+            }
+        };
+        if let Err(refusal) = permit(&work.operation, &account, &domain.scope, self.rules) {
+            return Ok(Some(refusal.into()));
+        }
+        match self.overtaken(domain, work, &account).await? {
+            Overtaken::No => {}
+            Overtaken::ByItsTwin => return Ok(None),
+            Overtaken::ByANewer(refusal) => return Ok(Some(refusal.into())),
+        }
+        let Some(change) = change(work, contents, self.rules) else {
+            let missing = "sealedPassword: it holds no current password";
+            return Ok(Some(Refusal::new(Reason::SealInvalid, missing).into()));
+        };
+        // with its connection lost the message goes to another writer, which counts on no write
+        // beginning here any more
+        if !delivery.is_held() {
+            return Ok(None);
+        }
+        self.send(domain, work, contents, &account, &change).await
+    }
+
+    /// Newer wins: the ledger is asked only where the password may have been set since admission.
+    ///
+    /// # Errors
+    /// When the ledger cannot be asked.
+    async fn overtaken(
+        &self,
+        domain: &Domain,
+        work: &Work,
+        account: &Account,
+    ) -> Result<Overtaken, Refusal> {
+        if !work.operation.kind.sets_password() {
+            return Ok(Overtaken::No);
+        }
+        let clock = domain.directory.clock_of(&account.domain_controller);
+        let since = set_since_admission(&work.operation, account, &clock, self.rules);
+        if !since && !work.perhaps_begun && work.after.is_none() {
+            return Ok(Overtaken::No);
+        }
+        let standing = self
+            .ledger
+            .standing(work.operation.id, &work.target)
+            .await
+            .map_err(|problem| {
+                Refusal::new(
+                    Reason::DirectoryError,
+                    format!("the ledger cannot be asked: {problem}"),
+                )
+            })?;
+        // it may have a twin, and that one's report may have come in only now
+        if standing.status.is_terminal() {
+            tracing::info!(status = %standing.status, "ended meanwhile");
+            return Ok(Overtaken::ByItsTwin);
+        }
+        Ok(superseded(account, since, &standing.precedents)
+            .map_or(Overtaken::No, Overtaken::ByANewer))
+    }
+
+    /// # Errors
+    /// As [`Passage::try_once`].
+    async fn send(
+        &self,
+        domain: &Domain,
+        work: &mut Work,
+        contents: Option<&Contents>,
+        account: &Account,
+        change: &PasswordWrite,
+    ) -> Result<Option<End>, Refusal> {
+        let remaining = work
+            .operation
+            .remaining(OffsetDateTime::now_utc())
+            .unsigned_abs();
+        match domain
+            .directory
+            .write(work.object_guid, change, Instant::now() + remaining)
+            .await
+        {
+            Ok(receipt) => {
+                let manner = manner(work, receipt.policy_hints);
+                work.step(
+                    &self.service,
+                    "written",
+                    format!("at {}{manner}", receipt.domain_controller),
+                );
+                let sent = Sent::ByUs(receipt.policy_hints);
+                let write = v1::Write {
+                    domain_controller: receipt.domain_controller,
+                    began: to_micros(receipt.began),
+                    ended: to_micros(receipt.ended),
+                };
+                let notes = notes(&work.operation, account, self.rules, sent);
+                Ok(Some(End {
+                    outcome: Outcome::Applied(Applied { notes }),
+                    write: Some(write),
+                }))
+            }
+            Err(WriteError::CertainlyNot(explained)) => {
+                let refusal = Refusal {
+                    reason: explained.reason,
+                    detail: explained.detail,
+                    violations: explained.violations,
+                };
+                if explained.transient {
+                    Err(refusal)
+                } else {
+                    Ok(Some(refusal.into()))
+                }
+            }
+            Err(WriteError::Unknown {
+                problem,
+                policy_hints,
+            }) => {
+                tracing::warn!(problem, "in doubt");
+                let manner = manner(work, policy_hints);
+                work.step(
+                    &self.service,
+                    "in doubt",
+                    format!("the answer to the write was lost{manner}"),
+                );
+                let sent = Sent::ByUs(policy_hints);
+                let end = self.reconcile(domain, work, contents, account, sent).await;
+                Ok(Some(end))
+            }
+        }
+    }
+}
+
+/// How a reset was sent, for the ledger.
+fn manner(work: &Work, policy_hints: Option<&str>) -> String {
+    match (work.operation.kind, policy_hints) {
+        (Kind::Reset, Some(control)) => format!(", with policy hints ({control})"),
+        (Kind::Reset, None) => ", without policy hints".to_owned(),
+        (Kind::Change | Kind::Unlock, _) => String::new(),
+    }
+}
+
+fn change(work: &Work, contents: Option<&Contents>, rules: Rules) -> Option<PasswordWrite> {
+    let operation = &work.operation;
+    match (operation.kind, contents) {
+        (Kind::Unlock, _) => Some(PasswordWrite::Unlock),
+        (Kind::Reset, Some(contents)) => Some(PasswordWrite::Reset {
+            new: contents.new_password.clone(),
+            unlock: operation.unlock,
+            must_change: operation.must_change_at_next_sign_in,
+            policy_hints: rules.policy_hints(operation),
+        }),
+        (Kind::Change, Some(contents)) => Some(PasswordWrite::Change {
+            current: contents.current_password.clone()?,
+            new: contents.new_password.clone(),
+            unlock: false,
+        }),
+        (_, None) => None,
+    }
+}
