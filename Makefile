@@ -4,7 +4,7 @@ LAB  := $(SUDO) target/debug/writeback-lab
 # Some tests stop and kill the lab's processes: what is built as a user is then run as root.
 RUN  := $(if $(SUDO),--config "target.'cfg(all())'.runner='sudo -E'")
 
-.PHONY: up down demo test fmt lint unit e2e install build
+.PHONY: up down demo test bench fmt lint unit e2e install build
 
 install:
 	@tests/lab/install.sh
@@ -42,3 +42,10 @@ e2e: install build
 	cargo test $(RUN) --workspace --test leaks; result=$$?; $(LAB) down; exit $$result
 
 test: install fmt lint unit e2e
+
+# On a fresh lab of release binaries; a lab that is running is stopped first, and the fresh one at the end.
+bench: install
+	cargo build --release --workspace
+	$(SUDO) target/release/writeback-lab down
+	$(SUDO) target/release/writeback-lab up
+	$(SUDO) target/release/writeback-load; result=$$?; $(SUDO) target/release/writeback-lab down; exit $$result

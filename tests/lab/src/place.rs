@@ -19,6 +19,7 @@ pub const TRACES_PORT: u16 = 4347;
 #[derive(Debug, Clone)]
 pub struct Place {
     repository: PathBuf,
+    programs: PathBuf,
 }
 
 impl Place {
@@ -28,7 +29,19 @@ impl Place {
             .join("../..")
             .canonicalize()
             .context("the repository this lab was built from is gone")?;
-        Ok(Self { repository })
+        let program =
+            std::env::current_exe().context("it cannot be told where this program is")?;
+        let programs = program
+            .ancestors()
+            .skip(1)
+            // Cargo puts tests and examples into folders of their own below the programs'
+            .find(|folder| !folder.ends_with("deps") && !folder.ends_with("examples"))
+            .context("this program is in no folder")?
+            .to_owned();
+        Ok(Self {
+            repository,
+            programs,
+        })
     }
 
     pub fn repository(&self) -> &Path {
@@ -47,8 +60,9 @@ impl Place {
         self.directory().join("log").join(format!("{name}.log"))
     }
 
+    /// A service's program: beside our own, so that a lab built for release runs services built for release.
     pub fn binary(&self, name: &str) -> PathBuf {
-        self.repository.join("target/debug").join(name)
+        self.programs.join(name)
     }
 
     pub fn description(&self) -> PathBuf {
