@@ -62,8 +62,6 @@ pub struct Account {
     /// `adminCount` is 1: the account is, or once was, in a protected group.
     pub admin_count: bool,
     pub pwd_last_set: PwdLastSet,
-    /// Those of `lockoutTime` and `pwdLastSet` that the service account may write here.
-    pub allowed_attributes: BTreeSet<String>,
     pub is_person: bool,
     /// Which domain controller answered; `pwd_last_set` is to be read by its clock.
     pub domain_controller: String,
@@ -88,6 +86,8 @@ pub(crate) const FOUND_ATTRIBUTES: &[&str] = &[
     "mS-DS-ConsistencyGuid",
 ];
 
+/// Without `allowedAttributesEffective`: the domain controller works it out for every attribute of the
+/// class, and nobody asks before a write was refused.
 pub(crate) const ACCOUNT_ATTRIBUTES: &[&str] = &[
     "objectGUID",
     "objectSid",
@@ -100,7 +100,6 @@ pub(crate) const ACCOUNT_ATTRIBUTES: &[&str] = &[
     "adminCount",
     "pwdLastSet",
     "msDS-User-Account-Control-Computed",
-    "allowedAttributesEffective",
 ];
 
 /// Reads what a search found. None if the entry lacks what every object has.
@@ -135,7 +134,6 @@ pub(crate) fn account(entry: &Entry, domain_controller: &str) -> Option<Account>
             .is_some_and(|bits| bits & LOCKED_OUT != 0),
         admin_count: entry.text("adminCount") == Some("1"),
         pwd_last_set: pwd_last_set(entry.text("pwdLastSet")),
-        allowed_attributes: allowed_attributes(entry),
         is_person: is_person(entry),
         domain_controller: domain_controller.to_owned(),
     })
@@ -273,7 +271,7 @@ mod tests {
         assert!(!account.admin_count);
         assert_eq!(account.anchor.as_bytes(), &[0xfe; 16]);
         assert_eq!(
-            account.allowed_attributes,
+            allowed_attributes(&entry(&["user"], "512")),
             BTreeSet::from(["lockoutTime".to_owned()])
         );
         assert_eq!(

@@ -3,7 +3,14 @@
 //! `ldap3` panics on malformed data, both where it drives the socket and where it reads an answer.
 //! The driver and every call are tasks of their own; one that panics makes the connection dead.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use ldap3::{
     Ldap, LdapConnAsync, LdapConnSettings, LdapError, Mod, Scope, SearchEntry, SearchOptions,
@@ -16,7 +23,10 @@ use rustls::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
 use crate::{
     ConfigurationError, Endpoint, RootDse,
@@ -117,6 +127,9 @@ pub(crate) struct Connection {
     /// Aborted, and the socket with it, when the connection is dropped.
     _driver: JoinSet<()>,
     time_out: Duration,
+    opened: Instant,
+    /// When it last showed that it is alive, in milliseconds after it was opened.
+    answered: AtomicU64,
 }
 
 impl Connection {
@@ -153,6 +166,8 @@ impl Connection {
             _counted: Counted::open(endpoint),
             _driver: tasks,
             time_out,
+            opened: Instant::now(),
+            answered: AtomicU64::new(0),
         })
     }
 
@@ -257,7 +272,7 @@ impl Connection {
         .await
     }
 
-    /// Reads the rootDSE: also the proof that the connection is alive, for a half-open socket looks
+    /// Reads the rootDSE: also a proof that the connection is alive, for a half-open socket looks
     /// like a good one until it is used.
     pub(crate) async fn root_dse(&self, endpoint: &Endpoint) -> Result<RootDse, CallError> {
         let sent = OffsetDateTime::now_utc();
@@ -287,7 +302,16 @@ impl Connection {
         T: Send + 'static,
         F: Future<Output = Result<T, CallError>> + Send + 'static,
     {
-        in_task(self.time_out, exchange(self.ldap.clone())).await
+        let outcome = in_task(self.time_out, exchange(self.ldap.clone())).await?;
+        let answered = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.answered.store(answered, Ordering::Relaxed);
+        Ok(outcome)
+    }
+
+    /// An exchange ended well so lately.
+    pub(crate) fn answered_within(&self, lately: Duration) -> bool {
+        let answered = Duration::from_millis(self.answered.load(Ordering::Relaxed));
+        self.opened.elapsed() < answered + lately
     }
 
     pub(crate) fn is_closed(&mut self) -> bool {

@@ -66,6 +66,38 @@ struct Search<'a> {
     filter: &'a str,
     attributes: &'static [&'static str],
     limit: i32,
+    knowing: Knowing,
+}
+
+/// What must be known of a domain controller before an exchange with it. What was not learnt from
+/// an exchange a moment ago is asked for, which costs a round trip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Knowing {
+    /// Nothing: what a dead connection did not answer is asked again on a new one.
+    Nothing,
+    /// Its clock: times in the answer will be compared with ours.
+    Clock,
+    /// Its clock, and that the connection is alive: what is lost on a dead one stays in doubt.
+    ClockAndLife,
+}
+
+impl Knowing {
+    fn is_met(self, pool: &Pool, lease: &Lease) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Clock => pool.clock_is_fresh(),
+            Self::ClockAndLife => pool.clock_is_fresh() && lease.is_proven(),
+        }
+    }
+}
+
+/// A modify that was sent, and what came of it.
+struct Sent {
+    lease: Lease,
+    policy_hints: Option<&'static str>,
+    began: OffsetDateTime,
+    ended: OffsetDateTime,
+    answer: Result<Answer, CallError>,
 }
 
 impl Directory {
@@ -146,6 +178,7 @@ impl Directory {
             filter: &filter::by(by),
             attributes: FOUND_ATTRIBUTES,
             limit: MOST_FOUND,
+            knowing: Knowing::Nothing,
         };
         let (entries, _) = self.search(&search, None).await?;
         Ok(entries.iter().filter_map(found).collect())
@@ -176,6 +209,7 @@ impl Directory {
             filter: "(objectClass=*)",
             attributes: ACCOUNT_ATTRIBUTES,
             limit: 1,
+            knowing: Knowing::Clock,
         };
         let (entries, pool) = self.search(&search, only).await?;
         let endpoint = pool.endpoint.to_string();
@@ -217,6 +251,63 @@ impl Directory {
         }))
     }
 
+    /// Sends the modify once; again only when it certainly was not sent.
+    async fn send(
+        &self,
+        pool: &Pool,
+        guid: ObjectGuid,
+        change: &PasswordWrite,
+        at: DeadlineInstant,
+    ) -> Result<Sent, WriteError> {
+        loop {
+            // a connection proven alive a moment ago makes an unknown outcome rare
+            let lease = ready(pool, Knowing::ClockAndLife).await.map_err(|error| {
+                // nothing was sent: another may do, unless the account itself is refused
+                WriteError::CertainlyNot(Explained {
+                    transient: pool.standing_refusal().is_none(),
+                    ..error.explained()
+                })
+            })?;
+            if Instant::now() + self.time_out > at {
+                pool.give_back(lease);
+                return Err(WriteError::CertainlyNot(Explained {
+                    reason: Reason::DeadlineExceeded,
+                    detail: "the write could no longer end before the deadline".to_owned(),
+                    violations: Vec::new(),
+                    transient: false,
+                }));
+            }
+            let policy_hints = match change.policy_hints().control(pool.policy_hints()) {
+                Ok(control) => control,
+                Err(explained) => {
+                    pool.give_back(lease);
+                    return Err(WriteError::CertainlyNot(explained));
+                }
+            };
+            let began = OffsetDateTime::now_utc();
+            let answer = lease
+                .connection
+                .modify(
+                    by_guid(guid),
+                    change.modifications(),
+                    policy_hints.map(critical),
+                )
+                .await;
+            let ended = OffsetDateTime::now_utc();
+            if lease.reused && matches!(answer, Err(CallError::NotSent)) {
+                pool.forget_idle(); // it died since; nothing was sent
+                continue;
+            }
+            return Ok(Sent {
+                lease,
+                policy_hints,
+                began,
+                ended,
+                answer,
+            });
+        }
+    }
+
     async fn write_at(
         &self,
         pool: &Pool,
@@ -225,40 +316,13 @@ impl Directory {
         at: DeadlineInstant,
     ) -> Result<WriteReceipt, WriteError> {
         let certainly_not = |error: DirectoryError| WriteError::CertainlyNot(error.explained());
-        // a connection proven alive a moment ago makes an unknown outcome rare
-        let (lease, _) = proven(pool).await.map_err(|error| {
-            // nothing was sent: another may do, unless the account itself is refused
-            WriteError::CertainlyNot(Explained {
-                transient: pool.standing_refusal().is_none(),
-                ..error.explained()
-            })
-        })?;
-        if Instant::now() + self.time_out > at {
-            pool.give_back(lease);
-            return Err(WriteError::CertainlyNot(Explained {
-                reason: Reason::DeadlineExceeded,
-                detail: "the write could no longer end before the deadline".to_owned(),
-                violations: Vec::new(),
-                transient: false,
-            }));
-        }
-        let policy_hints = match change.policy_hints().control(pool.policy_hints()) {
-            Ok(control) => control,
-            Err(explained) => {
-                pool.give_back(lease);
-                return Err(WriteError::CertainlyNot(explained));
-            }
-        };
-        let began = OffsetDateTime::now_utc();
-        let sent = lease
-            .connection
-            .modify(
-                by_guid(guid),
-                change.modifications(),
-                policy_hints.map(critical),
-            )
-            .await;
-        let ended = OffsetDateTime::now_utc();
+        let Sent {
+            lease,
+            policy_hints,
+            began,
+            ended,
+            answer: sent,
+        } = self.send(pool, guid, change, at).await?;
         match sent {
             Ok(answer) if answer.result == 0 => {
                 pool.give_back(lease);
@@ -412,10 +476,19 @@ fn unavailable(pool: &Pool, error: CallError) -> DirectoryError {
     }
 }
 
+/// A connection for an exchange before which this must be known.
+async fn ready(pool: &Pool, knowing: Knowing) -> Result<Lease, DirectoryError> {
+    let lease = pool.lease().await?;
+    if knowing.is_met(pool, &lease) {
+        return Ok(lease);
+    }
+    let (lease, _) = proven(pool, lease).await?;
+    Ok(lease)
+}
+
 /// A connection that answered just now, and what it said. An idle one that died is replaced.
-async fn proven(pool: &Pool) -> Result<(Lease, RootDse), DirectoryError> {
+async fn proven(pool: &Pool, mut lease: Lease) -> Result<(Lease, RootDse), DirectoryError> {
     loop {
-        let lease = pool.lease().await?;
         match lease.connection.root_dse(&pool.endpoint).await {
             Ok(root) => {
                 pool.observe(&root);
@@ -427,32 +500,41 @@ async fn proven(pool: &Pool) -> Result<(Lease, RootDse), DirectoryError> {
                 return Err(unavailable(pool, error));
             }
         }
+        drop(lease); // it holds the permit that the next one may need
+        lease = pool.lease().await?;
     }
 }
 
 async fn probe(pool: &Pool) -> Result<RootDse, DirectoryError> {
-    let (lease, root) = proven(pool).await?;
+    let (lease, root) = proven(pool, pool.lease().await?).await?;
     pool.give_back(lease);
     Ok(root)
 }
 
 async fn search_at(pool: &Pool, search: &Search<'_>) -> Result<Vec<Entry>, DirectoryError> {
-    let (lease, _) = proven(pool).await?;
-    let answered = lease
-        .connection
-        .search(
-            search.base,
-            search.scope,
-            search.filter.to_owned(),
-            search.attributes,
-            search.limit,
-        )
-        .await;
-    let (entries, answer) = answered.map_err(|error| {
-        pool.forget_idle();
-        pool.failed();
-        unavailable(pool, error)
-    })?;
+    let (lease, entries, answer) = loop {
+        let lease = ready(pool, search.knowing).await?;
+        let answered = lease
+            .connection
+            .search(
+                search.base,
+                search.scope,
+                search.filter.to_owned(),
+                search.attributes,
+                search.limit,
+            )
+            .await;
+        match answered {
+            Ok((entries, answer)) => break (lease, entries, answer),
+            // the connection may have been dead all along
+            Err(_) if lease.reused => pool.forget_idle(),
+            Err(error) => {
+                pool.forget_idle();
+                pool.failed();
+                return Err(unavailable(pool, error));
+            }
+        }
+    };
     let endpoint = pool.endpoint.to_string();
     let cause = format!("the search ended with LDAP result {}", answer.result);
     let error = match answer.result {
@@ -545,3 +627,6 @@ fn opened(answer: &Answer) -> Opens {
         (_, code) => Opens::Unknown(code.unwrap_or(0)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,11 +19,17 @@ use crate::{
 /// How long an endpoint that failed is asked last.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
+/// How long an answer proves that a connection is alive, and an observation that the controller's
+/// clock runs as we know it. The golden section of a second: observations at this distance fall
+/// evenly over the second that `currentTime` is cut to, which narrows the clock's offset fastest.
+pub(crate) const LATELY: Duration = Duration::from_millis(618);
+
 #[derive(Debug, Default)]
 struct State {
     idle: Vec<Connection>,
     clock: ControllerClock,
     policy_hints: Option<&'static str>,
+    clock_observed_at: Option<Instant>,
     failed_at: Option<Instant>,
 }
 
@@ -45,6 +51,13 @@ pub(crate) struct Lease {
     pub(crate) reused: bool,
     _counted: Counted,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Lease {
+    /// It answered a moment ago.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.connection.answered_within(LATELY)
+    }
 }
 
 impl Pool {
@@ -139,11 +152,19 @@ impl Pool {
             .clock
             .observe(root.sent, root.received, root.current_time);
         state.policy_hints = root.policy_hints_control();
+        state.clock_observed_at = Some(Instant::now());
     }
 
     /// The policy-hints control that the controller named when it was last asked.
     pub(crate) fn policy_hints(&self) -> Option<&'static str> {
         self.state().policy_hints
+    }
+
+    /// The clock was observed a moment ago: were it set since, we would not know.
+    pub(crate) fn clock_is_fresh(&self) -> bool {
+        self.state()
+            .clock_observed_at
+            .is_some_and(|at| at.elapsed() < LATELY)
     }
 
     pub(crate) fn clock(&self) -> ControllerClock {

@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use operation::{EventIdentity, Initiator, ObjectGuid, OperationId, SourceAnchor};
 use time::macros::datetime;
 
@@ -47,7 +45,6 @@ fn account() -> Account {
         locked: false,
         admin_count: false,
         pwd_last_set: PwdLastSet::At(ADMITTED - Duration::days(3)),
-        allowed_attributes: BTreeSet::new(),
         is_person: true,
         domain_controller: "ldaps://127.0.0.11:636".to_owned(),
     }
