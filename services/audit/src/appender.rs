@@ -1,12 +1,12 @@
 //! The one task of a replica that appends: what waits is committed together in one transaction.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use sqlx::{Connection as _, PgPool};
-use tokio::sync::{mpsc, oneshot};
+use sqlx::{Connection as _, PgPool, Postgres, pool::PoolConnection};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use crate::{
     batch::{Answer, Item},
@@ -19,6 +19,11 @@ const QUEUE: usize = 1024;
 const LARGEST_BATCH: usize = 128;
 /// From asking to the commit; longer than every time-out of the database together is of no use to callers.
 const ANSWER_TIME_OUT: Duration = Duration::from_secs(6);
+/// How long reports wait for something to share a transaction with. Nobody waits for a report to be
+/// written down: the caller has been told by the reply queue. An admission takes along what waits.
+const GATHER: Duration = Duration::from_millis(40);
+/// A connection in use so lately need not be tried before it is used again.
+const LATELY: Duration = Duration::from_secs(1);
 const TRANSACTION_TIME_OUT: Duration = Duration::from_secs(5);
 
 /// Why something is not known to be recorded.
@@ -58,6 +63,8 @@ impl Appender {
 pub(crate) struct Appending {
     commands: mpsc::Receiver<Command>,
     pool: PgPool,
+    /// The one used last, and when.
+    connection: Option<(PoolConnection<Postgres>, Instant)>,
     key: Arc<SigningKey>,
     throttle_per_hour: u32,
     service: String,
@@ -76,6 +83,7 @@ pub(crate) fn appender(
     let appending = Appending {
         commands,
         pool,
+        connection: None,
         key,
         throttle_per_hour,
         service,
@@ -89,6 +97,7 @@ impl Appending {
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let mut commands = Vec::with_capacity(LARGEST_BATCH);
         while self.commands.recv_many(&mut commands, LARGEST_BATCH).await > 0 {
+            gather(&mut self.commands, &mut commands, GATHER).await;
             let (items, answers): (Vec<_>, Vec<_>) = commands
                 .drain(..)
                 .filter(|command| !command.answer.is_closed())
@@ -119,7 +128,7 @@ impl Appending {
         Ok(())
     }
 
-    async fn commit_in_time(&self, items: &[Item]) -> Result<Vec<Answer>, CommitError> {
+    async fn commit_in_time(&mut self, items: &[Item]) -> Result<Vec<Answer>, CommitError> {
         if items.is_empty() {
             return Ok(Vec::new());
         }
@@ -140,8 +149,15 @@ impl Appending {
         committed
     }
 
-    async fn commit(&self, items: &[Item]) -> Result<Vec<Answer>, CommitError> {
-        let mut connection = self.pool.acquire().await.map_err(StoreError::from)?;
+    async fn commit(&mut self, items: &[Item]) -> Result<Vec<Answer>, CommitError> {
+        let used_lately = self
+            .connection
+            .take()
+            .filter(|(_, at)| at.elapsed() < LATELY);
+        let mut connection = match used_lately {
+            Some((connection, _)) => connection,
+            None => self.pool.acquire().await.map_err(StoreError::from)?,
+        };
         let mut transaction = connection.begin().await.map_err(StoreError::from)?;
         let mut batch = store::open_batch(
             &mut transaction,
@@ -160,7 +176,24 @@ impl Appending {
         transaction.commit().await.map_err(StoreError::from)?;
         let committed = Committed::new(&batch, &before, items, &answers);
         self.observer.committed(committed, batch.now);
+        self.connection = Some((connection, Instant::now()));
         Ok(answers)
+    }
+}
+
+/// Waits for more as long as nothing is urgent.
+async fn gather(
+    waiting: &mut mpsc::Receiver<Command>,
+    commands: &mut Vec<Command>,
+    at_most: Duration,
+) {
+    let until = Instant::now() + at_most;
+    while commands.len() < LARGEST_BATCH && commands.iter().all(|command| command.item.can_wait()) {
+        let room = LARGEST_BATCH - commands.len();
+        match tokio::time::timeout_at(until, waiting.recv_many(commands, room)).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
     }
 }
 
@@ -195,5 +228,66 @@ impl From<StoreError> for CommitError {
             StoreError::Database(_) => Self::Unknown(error.to_string()),
             StoreError::Row(_) | StoreError::Json(_) => Self::Rejected(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use operation::OperationId;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::content::Reported;
+
+    fn command(item: Item) -> Command {
+        Command {
+            item,
+            answer: oneshot::channel().0,
+        }
+    }
+
+    fn report() -> Command {
+        let id = OperationId::from_uuid(Uuid::from_u128(1));
+        command(Item::Report(id, Box::new(Reported::default())))
+    }
+
+    /// Stands for an admission: what somebody waits for.
+    fn urgent() -> Command {
+        command(Item::Overdue(OperationId::from_uuid(Uuid::from_u128(2))))
+    }
+
+    const FOR_EVER: Duration = Duration::from_hours(1);
+
+    #[tokio::test]
+    async fn reports_wait_for_company_but_not_for_ever() {
+        let (sender, mut waiting) = mpsc::channel(8);
+        let mut commands = vec![report()];
+        sender.send(report()).await.unwrap();
+        let began = Instant::now();
+        gather(&mut waiting, &mut commands, GATHER).await;
+        assert_eq!(commands.len(), 2);
+        assert!(began.elapsed() >= GATHER);
+    }
+
+    #[tokio::test]
+    async fn what_is_urgent_takes_along_what_waits_and_leaves_at_once() {
+        let (sender, mut waiting) = mpsc::channel(8);
+        let mut commands = vec![report()];
+        sender.send(urgent()).await.unwrap();
+        sender.send(report()).await.unwrap();
+        gather(&mut waiting, &mut commands, FOR_EVER).await;
+        assert_eq!(commands.len(), 3);
+        sender.send(report()).await.unwrap();
+        gather(&mut waiting, &mut commands, FOR_EVER).await;
+        assert_eq!(commands.len(), 3, "it did not even look for more");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_waited_for_once_nobody_can_send() {
+        let (sender, mut waiting) = mpsc::channel(8);
+        drop(sender);
+        let mut commands = vec![report()];
+        gather(&mut waiting, &mut commands, FOR_EVER).await;
+        assert_eq!(commands.len(), 1);
     }
 }

@@ -28,6 +28,13 @@ pub(crate) enum Item {
     Settings(SettingsChange),
 }
 
+impl Item {
+    /// Nobody is kept waiting until it is committed.
+    pub(crate) const fn can_wait(&self) -> bool {
+        matches!(self, Self::Report(..))
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct SettingsChange {
     pub(crate) writeback: Option<bool>,

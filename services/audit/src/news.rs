@@ -5,7 +5,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use sqlx::{PgPool, postgres::PgListener};
+use sqlx::{
+    PgPool,
+    postgres::{PgListener, PgNotification},
+};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -95,20 +98,26 @@ impl News {
         let mut listener = tokio::time::timeout(LISTEN_TIME_OUT, connecting)
             .await
             .map_err(|_| sqlx::Error::PoolTimedOut)??;
+        // the sequence number of the last entry, as its notification gives it
+        let mut told: Option<i64> = None;
         loop {
-            // a database that stands still does not even refuse
-            tokio::time::timeout(LISTEN_TIME_OUT, self.catch_up(pool, seen))
-                .await
-                .map_err(|_| sqlx::Error::PoolTimedOut)??;
+            match told {
+                // whoever subscribes later asks the database after that, and finds it there
+                Some(sequence) if self.0.receiver_count() == 0 => *seen = Some(sequence),
+                // a database that stands still does not even refuse
+                _ => tokio::time::timeout(LISTEN_TIME_OUT, self.catch_up(pool, seen))
+                    .await
+                    .map_err(|_| sqlx::Error::PoolTimedOut)??,
+            }
             ready(true);
             // Ok(None): the connection was lost and made again; in both cases there may be news
-            match tokio::time::timeout(QUIET, listener.try_recv()).await {
-                Ok(received) => {
-                    received?;
-                }
-                Err(_quiet) => {}
+            let received = tokio::time::timeout(QUIET, listener.try_recv()).await;
+            told = received
+                .unwrap_or(Ok(None))?
+                .and_then(|news| sequence(&news));
+            while let Some(news) = listener.next_buffered() {
+                told = sequence(&news);
             }
-            while listener.next_buffered().is_some() {}
         }
     }
 
@@ -156,4 +165,8 @@ impl News {
             }
         }
     }
+}
+
+fn sequence(news: &PgNotification) -> Option<i64> {
+    news.payload().parse().ok()
 }

@@ -18,11 +18,10 @@ use proto::{
 };
 use sqlx::PgPool;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Status,
-    transport::{Server, ServerTlsConfig},
+    transport::{Server, ServerTlsConfig, server::TcpIncoming},
 };
 
 use crate::{
@@ -62,14 +61,13 @@ impl Rpc {
                 .context("audit.certificate_file and audit.key_file")?;
         }
         server
-            .tcp_nodelay(true)
             .http2_keepalive_interval(Some(KEEPALIVE))
             .layer(ObserveCalls)
             .add_service(AdmissionServer::new(self.clone()))
             .add_service(LedgerServer::new(self.clone()))
             .add_service(SettingsServer::new(self))
             .serve_with_incoming_shutdown(
-                TcpListenerStream::new(listener),
+                TcpIncoming::from(listener).with_nodelay(Some(true)),
                 shutdown.cancelled_owned(),
             )
             .await

@@ -156,28 +156,12 @@ pub(crate) async fn close_batch(
     if batch.entries.is_empty() {
         return Ok(());
     }
-    sqlx::query("INSERT INTO entries SELECT * FROM jsonb_populate_recordset(NULL::entries, $1)")
-        .bind(Json(&batch.entries))
-        .execute(&mut *connection)
-        .await?;
     let rows = batch
         .changed
         .iter()
         .filter_map(|id| batch.records.get(id))
         .map(Row::from_record)
         .collect::<Result<Vec<_>, _>>()?;
-    if !rows.is_empty() {
-        sqlx::query(
-            "INSERT INTO operations SELECT * FROM jsonb_populate_recordset(NULL::operations, $1) \
-             ON CONFLICT (id) DO UPDATE SET status = excluded.status, outcome = excluded.outcome, \
-             completed_at = excluded.completed_at, forest = excluded.forest, \
-             domain = excluded.domain, object_guid = excluded.object_guid, \
-             steps = excluded.steps, step_count = excluded.step_count, write = excluded.write",
-        )
-        .bind(Json(&rows))
-        .execute(&mut *connection)
-        .await?;
-    }
     if batch.settings_changed {
         sqlx::query(
             "UPDATE settings SET writeback = $1, unlock_without_reset = $2, \
@@ -190,12 +174,31 @@ pub(crate) async fn close_batch(
         .execute(&mut *connection)
         .await?;
     }
-    write_head(connection, &batch.tip, key).await?;
-    sqlx::query("SELECT pg_notify($1, $2)")
-        .bind(CHANNEL)
-        .bind(batch.tip.sequence.to_string())
-        .execute(&mut *connection)
-        .await?;
+    // one round trip while the head is locked; all parts are carried out (PostgreSQL, 7.8.4)
+    sqlx::query(
+        "WITH appended AS ( \
+             INSERT INTO entries SELECT * FROM jsonb_populate_recordset(NULL::entries, $1) \
+         ), projected AS ( \
+             INSERT INTO operations SELECT * FROM jsonb_populate_recordset(NULL::operations, $2) \
+             ON CONFLICT (id) DO UPDATE SET status = excluded.status, outcome = excluded.outcome, \
+             completed_at = excluded.completed_at, forest = excluded.forest, \
+             domain = excluded.domain, object_guid = excluded.object_guid, \
+             steps = excluded.steps, step_count = excluded.step_count, write = excluded.write \
+         ), moved AS ( \
+             UPDATE head SET sequence = $3, at = $4, hash = $5, public_key = $6, signature = $7 \
+         ) SELECT pg_notify($8, $9)",
+    )
+    .bind(Json(&batch.entries))
+    .bind(Json(&rows))
+    .bind(batch.tip.sequence)
+    .bind(batch.tip.at)
+    .bind(&batch.tip.hash)
+    .bind(key.public_key())
+    .bind(key.sign(&batch.tip))
+    .bind(CHANNEL)
+    .bind(batch.tip.sequence.to_string())
+    .execute(&mut *connection)
+    .await?;
     Ok(())
 }
 

@@ -29,8 +29,7 @@ impl Place {
             .join("../..")
             .canonicalize()
             .context("the repository this lab was built from is gone")?;
-        let program =
-            std::env::current_exe().context("it cannot be told where this program is")?;
+        let program = std::env::current_exe().context("it cannot be told where this program is")?;
         let programs = program
             .ancestors()
             .skip(1)
