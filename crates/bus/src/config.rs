@@ -5,6 +5,11 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::BusError;
 use lapin::uri::{AMQPScheme, AMQPUri};
 
+/// The largest frame we offer. The client keeps room for 32 of them in each direction of each
+/// connection: with the broker's own 128 KiB that alone would be 8 MiB a connection. Longer messages
+/// are split (AMQP 0-9-1, 4.2.6.2); RabbitMQ takes no less than 8 KiB.
+const FRAME_MAX: u32 = 32 * 1024;
+
 /// Address and credentials of the broker. The password is never part of the address.
 #[derive(Debug, Clone)]
 pub struct BrokerConfig {
@@ -35,6 +40,31 @@ impl BrokerConfig {
                 "broker.ca_file is set, and it is not amqps://".to_owned(),
             ));
         }
+        uri.query.frame_max = Some(uri.query.frame_max.unwrap_or(FRAME_MAX).min(FRAME_MAX));
         Ok(uri)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame_max(url: &str) -> Option<u32> {
+        let config = BrokerConfig {
+            url: url.to_owned(),
+            username: "intake".to_owned(),
+            password: "secret".into(),
+            ca_pem: None,
+        };
+        config.uri().unwrap().query.frame_max
+    }
+
+    #[test]
+    fn frames_are_small_and_may_be_smaller() {
+        assert_eq!(frame_max("amqp://broker:5672/writeback"), Some(FRAME_MAX));
+        for (asked, offered) in [(8192, 8192), (131_072, FRAME_MAX)] {
+            let url = format!("amqp://broker:5672/writeback?frame_max={asked}");
+            assert_eq!(frame_max(&url), Some(offered));
+        }
     }
 }
