@@ -9,6 +9,9 @@ use crate::forest::FORESTS;
 use crate::place::Place;
 use crate::secret::write_private;
 
+/// The newest last, which senders prefer: it opens in a fraction of the time that RSA takes.
+const ALGORITHMS: [Algorithm; 2] = [Algorithm::RsaOaep256, Algorithm::EcdhEsA256Kw];
+
 pub(crate) fn public_keys_file(place: &Place) -> PathBuf {
     place.path("keys/jwks.json")
 }
@@ -20,10 +23,12 @@ pub(crate) fn private_keys_directory(place: &Place, forest: &str) -> PathBuf {
 pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
     let mut public = PublicKeys::default();
     for forest in &FORESTS {
-        let pair = KeyPair::generate(Algorithm::RsaOaep256, forest.id.parse::<ForestId>()?)?;
-        let file = private_keys_directory(place, forest.id).join(format!("{}.pem", pair.kid()));
-        write_private(&file, pair.private_pem().as_bytes())?;
-        public.add(pair.public());
+        for algorithm in ALGORITHMS {
+            let pair = KeyPair::generate(algorithm, forest.id.parse::<ForestId>()?)?;
+            let file = private_keys_directory(place, forest.id).join(format!("{}.pem", pair.kid()));
+            write_private(&file, pair.private_pem().as_bytes())?;
+            public.add(pair.public());
+        }
     }
     write_private(
         &public_keys_file(place),
