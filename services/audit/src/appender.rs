@@ -237,7 +237,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::content::Reported;
 
     fn command(item: Item) -> Command {
         Command {
@@ -248,7 +247,7 @@ mod tests {
 
     fn report() -> Command {
         let id = OperationId::from_uuid(Uuid::from_u128(1));
-        command(Item::Report(id, Box::new(Reported::default())))
+        command(Item::Report(id, Box::default()))
     }
 
     /// Stands for an admission: what somebody waits for.

@@ -18,11 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What the configuration file says of the account that writes.
 #[derive(Deserialize)]
 struct Configuration {
-    forests: Vec<Account>,
+    forests: Vec<Forest>,
 }
 
 #[derive(Deserialize)]
-struct Account {
+struct Forest {
     id: String,
     account: String,
     account_password_file: PathBuf,
@@ -56,12 +56,12 @@ pub(crate) async fn connections(
     let text =
         fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let configuration: Configuration = toml::from_str(&text)?;
-    let account = configuration
+    let writing = configuration
         .forests
         .into_iter()
-        .find(|account| account.id == forest.id)
+        .find(|one| one.id == forest.id)
         .with_context(|| format!("the configuration has no forest {}", forest.id))?;
-    let password = fs::read_to_string(&account.account_password_file)?;
+    let password = fs::read_to_string(&writing.account_password_file)?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&fs::read(&forest.ca)?) {
         roots.add(certificate?)?;
@@ -82,7 +82,7 @@ pub(crate) async fn connections(
             let _ = driver.drive().await;
         });
         ldap.with_timeout(PATIENCE)
-            .simple_bind(&account.account, password.trim_end())
+            .simple_bind(&writing.account, password.trim_end())
             .await?
             .success()?;
         connections.push(Connection { ldap, driver });

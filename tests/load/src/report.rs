@@ -70,9 +70,9 @@ fn milliseconds(duration: Duration) -> f64 {
 }
 
 /// The latency that this share of the operations did not exceed (nearest rank).
-fn percentile(sorted: &[Duration], percent: usize) -> f64 {
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
-    sorted.get(rank - 1).copied().map_or(0.0, milliseconds)
+    sorted.get(rank - 1).copied().unwrap_or_default()
 }
 
 impl Side {
@@ -94,8 +94,8 @@ impl Side {
         Ok(Self {
             operations: latencies.len(),
             per_second: rate(counted, lasted),
-            p50_ms: percentile(&latencies, 50),
-            p99_ms: percentile(&latencies, 99),
+            p50_ms: milliseconds(percentile(&latencies, 50)),
+            p99_ms: milliseconds(percentile(&latencies, 99)),
             processor_ms,
         })
     }
@@ -295,10 +295,10 @@ mod tests {
     #[test]
     fn percentiles_are_of_the_nearest_rank() {
         let sorted = ms(&(1..=200).collect::<Vec<_>>());
-        assert_eq!(percentile(&sorted, 50).round() as u64, 100);
-        assert_eq!(percentile(&sorted, 99).round() as u64, 198);
-        assert_eq!(percentile(&ms(&[7]), 99).round() as u64, 7);
-        assert_eq!(percentile(&[], 50).round() as u64, 0);
+        assert_eq!(percentile(&sorted, 50), Duration::from_millis(100));
+        assert_eq!(percentile(&sorted, 99), Duration::from_millis(198));
+        assert_eq!(percentile(&ms(&[7]), 99), Duration::from_millis(7));
+        assert_eq!(percentile(&[], 50), Duration::from_millis(0));
     }
 
     #[test]
@@ -314,7 +314,7 @@ mod tests {
         };
         let of = |case: Case| Line::of(&case, std::slice::from_ref(&case)).unwrap();
         let line = of(case(true, 4));
-        assert_eq!((line.ratio * 100.0).round() as u64, 85);
+        assert!((line.ratio - 0.85).abs() < 1e-9, "{}", line.ratio);
         assert_eq!(line.ratios.len(), 2);
         assert!(!line.met);
         assert!(of(case(false, 4)).met, "alone it has no target");
