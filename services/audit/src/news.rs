@@ -5,10 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use sqlx::{
-    PgPool,
-    postgres::{PgListener, PgNotification},
-};
+use sqlx::{PgPool, postgres::PgListener};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -98,26 +95,20 @@ impl News {
         let mut listener = tokio::time::timeout(LISTEN_TIME_OUT, connecting)
             .await
             .map_err(|_| sqlx::Error::PoolTimedOut)??;
-        // the sequence number of the last entry, as its notification gives it
-        let mut told: Option<i64> = None;
         loop {
-            match told {
-                // whoever subscribes later asks the database after that, and finds it there
-                Some(sequence) if self.0.receiver_count() == 0 => *seen = Some(sequence),
-                // a database that stands still does not even refuse
-                _ => tokio::time::timeout(LISTEN_TIME_OUT, self.catch_up(pool, seen))
-                    .await
-                    .map_err(|_| sqlx::Error::PoolTimedOut)??,
-            }
+            // a database that stands still does not even refuse
+            tokio::time::timeout(LISTEN_TIME_OUT, self.catch_up(pool, seen))
+                .await
+                .map_err(|_| sqlx::Error::PoolTimedOut)??;
             ready(true);
             // Ok(None): the connection was lost and made again; in both cases there may be news
-            let received = tokio::time::timeout(QUIET, listener.try_recv()).await;
-            told = received
-                .unwrap_or(Ok(None))?
-                .and_then(|news| sequence(&news));
-            while let Some(news) = listener.next_buffered() {
-                told = sequence(&news);
+            match tokio::time::timeout(QUIET, listener.try_recv()).await {
+                Ok(received) => {
+                    received?;
+                }
+                Err(_quiet) => {}
             }
+            while listener.next_buffered().is_some() {}
         }
     }
 
@@ -133,7 +124,9 @@ impl News {
                 .filter_map(|entry| entry.operation_id)
                 .collect();
             let mut records = HashMap::new();
-            if !ids.is_empty() {
+            // whoever subscribes after this asks the database later still, and finds these entries there
+            let heard = self.events.receiver_count() > 0;
+            if heard && !ids.is_empty() {
                 for row in store::rows(pool, &ids).await? {
                     records.insert(row.id, row.to_record()?);
                 }
@@ -145,6 +138,9 @@ impl News {
             }
             for entry in entries {
                 last = entry.sequence;
+                if !heard {
+                    continue;
+                }
                 let note = match entry.kind.as_str() {
                     SETTINGS => content::from_text::<Settings>(&entry.content)?.note(),
                     _ => String::new(),
@@ -165,8 +161,4 @@ impl News {
             }
         }
     }
-}
-
-fn sequence(news: &PgNotification) -> Option<i64> {
-    news.payload().parse().ok()
 }
