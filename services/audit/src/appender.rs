@@ -19,8 +19,8 @@ const QUEUE: usize = 1024;
 const LARGEST_BATCH: usize = 128;
 /// From asking to the commit; longer than every time-out of the database together is of no use to callers.
 const ANSWER_TIME_OUT: Duration = Duration::from_secs(6);
-/// How long reports wait for something to share a transaction with. Nobody waits for a report to be
-/// written down: the caller has been told by the reply queue. An admission takes along what waits.
+/// How long steps wait for something to share a transaction with. Nobody waits for them to be
+/// written down: an admission or an end takes along what waits.
 const GATHER: Duration = Duration::from_millis(40);
 /// A connection in use so lately need not be tried before it is used again.
 const LATELY: Duration = Duration::from_secs(1);
@@ -258,7 +258,7 @@ mod tests {
     const FOR_EVER: Duration = Duration::from_hours(1);
 
     #[tokio::test]
-    async fn reports_wait_for_company_but_not_for_ever() {
+    async fn steps_wait_for_company_but_not_for_ever() {
         let (sender, mut waiting) = mpsc::channel(8);
         let mut commands = vec![report()];
         sender.send(report()).await.unwrap();

@@ -29,9 +29,10 @@ pub(crate) enum Item {
 }
 
 impl Item {
-    /// Nobody is kept waiting until it is committed.
-    pub(crate) const fn can_wait(&self) -> bool {
-        matches!(self, Self::Report(..))
+    /// Nobody asks for it before its operation ends. An end is asked for at once: who was told of it
+    /// by the reply queue looks it up.
+    pub(crate) fn can_wait(&self) -> bool {
+        matches!(self, Self::Report(_, reported) if reported.outcome.is_none())
     }
 }
 

@@ -45,6 +45,9 @@ const BODY_TIME_OUT: Duration = Duration::from_secs(10);
 const LARGEST_DRAINED: usize = 8 * 1024 * 1024;
 /// How many operations of one batch are admitted at a time.
 const BATCH_WIDTH: usize = 8;
+/// An end is told by the reply queue while the ledger still writes it down: whoever looks it up at
+/// once shall not be told that it is pending.
+const REPORT_TRAVELS: Duration = Duration::from_millis(100);
 const READ_SCOPE: &str = "operations.read";
 
 pub(crate) struct Door {
@@ -334,7 +337,7 @@ async fn get_operation(
     // one that is not UTF-8 once percent-decoded is rejected before it is here
     let Path(id) = id.map_err(|_| malformed())?;
     let id: OperationId = id.parse().map_err(|_| malformed())?;
-    match door.passage.ledger.standing(id).await {
+    match door.passage.ledger.wait(id, REPORT_TRAVELS).await {
         Ok(standing) => Ok(json_answer(
             StatusCode::OK,
             "application/json",

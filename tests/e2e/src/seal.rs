@@ -18,15 +18,18 @@ pub struct HandMade {
 }
 
 impl HandMade {
-    /// Sealed to a forest's newest key, with nothing wrong yet.
+    /// Sealed to a forest's newest RSA key, with nothing wrong yet.
     pub fn new(key_set: &Value, forest: &str, claims: &Value) -> anyhow::Result<Self> {
         let jwk = key_set
             .get("keys")
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
-            .rfind(|key| key.get("forest").is_some_and(|name| name == forest))
-            .with_context(|| format!("forest {forest} has no public key"))?
+            .rfind(|key| {
+                let is = |member, value: &str| key.get(member).is_some_and(|held| held == value);
+                is("forest", forest) && is("kty", "RSA")
+            })
+            .with_context(|| format!("forest {forest} has no public RSA key"))?
             .clone();
         Ok(Self {
             header: json!({ "alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": jwk.get("kid") }),
