@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Anchors, Reading,
     index::Index,
+    measure::{CHANGES, EVERYBODY},
     pace::{self, Pace},
     snapshot,
 };
@@ -26,9 +27,6 @@ const LONGEST_READING: Duration = Duration::from_hours(1);
 const STORE_NEWS_EVERY: Duration = Duration::from_secs(5);
 /// and when nothing did but how far was read: the next start has a little more to catch up with.
 const STORE_EVERY: Duration = Duration::from_mins(5);
-
-const EVERYBODY: &str = "everybody";
-const CHANGES: &str = "changes";
 
 /// What was read.
 struct Read {

@@ -14,6 +14,10 @@ use telemetry::metric;
 
 use super::{Anchors, State};
 
+/// What is read of a domain.
+pub(super) const EVERYBODY: &str = "everybody";
+pub(super) const CHANGES: &str = "changes";
+
 pub(super) struct Measures {
     labels: [KeyValue; 2],
     readings: Counter<u64>,
@@ -23,7 +27,7 @@ pub(super) struct Measures {
 
 impl Measures {
     pub(super) fn new(forest: &ForestId, domain: &DomainName) -> Self {
-        Self {
+        let measures = Self {
             labels: labels(forest, domain),
             readings: metric::counter(
                 "writeback.resolver.anchors.readings",
@@ -37,15 +41,24 @@ impl Measures {
                 "writeback.resolver.anchors.lookup.duration",
                 "How long looking up an anchor in one domain took, by what answered",
             ),
+        };
+        // counters begin at zero, so that their first increase can be seen
+        for what in [EVERYBODY, CHANGES] {
+            measures.people(what, 0);
+            measures.readings(what, true, 0);
+            measures.readings(what, false, 0);
         }
+        measures
     }
 
     pub(super) fn read(&self, what: &'static str, succeeded: bool) {
+        self.readings(what, succeeded, 1);
+    }
+
+    fn readings(&self, what: &'static str, succeeded: bool, count: u64) {
         let result = if succeeded { "succeeded" } else { "failed" };
-        self.readings.add(
-            1,
-            &self.with([KeyValue::new("what", what), KeyValue::new("result", result)]),
-        );
+        let labels = [KeyValue::new("what", what), KeyValue::new("result", result)];
+        self.readings.add(count, &self.with(labels));
     }
 
     pub(super) fn people(&self, what: &'static str, count: usize) {
