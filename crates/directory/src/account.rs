@@ -152,7 +152,7 @@ pub(crate) fn allowed_attributes(entry: &Entry) -> BTreeSet<String> {
         .collect()
 }
 
-fn guid(entry: &Entry) -> Option<ObjectGuid> {
+pub(crate) fn guid(entry: &Entry) -> Option<ObjectGuid> {
     entry
         .bytes("objectGUID")?
         .try_into()
@@ -160,7 +160,7 @@ fn guid(entry: &Entry) -> Option<ObjectGuid> {
         .map(ObjectGuid::from_bytes)
 }
 
-fn consistency_guid(entry: &Entry) -> Option<SourceAnchor> {
+pub(crate) fn consistency_guid(entry: &Entry) -> Option<SourceAnchor> {
     entry
         .bytes("mS-DS-ConsistencyGuid")?
         .try_into()

@@ -302,7 +302,20 @@ impl Connection {
         T: Send + 'static,
         F: Future<Output = Result<T, CallError>> + Send + 'static,
     {
-        let outcome = in_task(self.time_out, exchange(self.ldap.clone())).await?;
+        self.call_within(self.time_out, exchange).await
+    }
+
+    /// The same, for an exchange that may take its time.
+    pub(crate) async fn call_within<T, F>(
+        &self,
+        time_out: Duration,
+        exchange: impl FnOnce(Ldap) -> F,
+    ) -> Result<T, CallError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, CallError>> + Send + 'static,
+    {
+        let outcome = in_task(time_out, exchange(self.ldap.clone())).await?;
         let answered = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.answered.store(answered, Ordering::Relaxed);
         Ok(outcome)

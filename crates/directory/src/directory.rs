@@ -445,7 +445,7 @@ impl Directory {
     }
 
     /// The endpoints as configured, those that failed a moment ago last.
-    fn in_order(&self, only: Option<&str>) -> impl Iterator<Item = &Pool> + use<'_> {
+    pub(crate) fn in_order(&self, only: Option<&str>) -> impl Iterator<Item = &Pool> + use<'_> {
         let mut pools: Vec<&Pool> = self
             .pools
             .iter()
@@ -455,7 +455,7 @@ impl Directory {
         pools.into_iter()
     }
 
-    fn nobody(&self, only: Option<&str>) -> DirectoryError {
+    pub(crate) fn nobody(&self, only: Option<&str>) -> DirectoryError {
         let known: Vec<String> = self.pools.iter().map(|p| p.endpoint.to_string()).collect();
         DirectoryError::Misconfigured {
             endpoint: only.map_or_else(|| known.join(", "), str::to_owned),
@@ -465,11 +465,11 @@ impl Directory {
 }
 
 /// `<GUID=…>` as a name (MS-ADTS 3.1.1.3.1.2.4): a rename or move cannot break it.
-fn by_guid(guid: ObjectGuid) -> String {
+pub(crate) fn by_guid(guid: ObjectGuid) -> String {
     format!("<GUID={guid}>")
 }
 
-fn unavailable(pool: &Pool, error: CallError) -> DirectoryError {
+pub(crate) fn unavailable(pool: &Pool, error: CallError) -> DirectoryError {
     DirectoryError::Unavailable {
         endpoint: pool.endpoint.to_string(),
         cause: error.cause(),

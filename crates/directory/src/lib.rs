@@ -8,6 +8,7 @@
 //! malformed data, so each call runs in a task of its own and a panic is a dead connection.
 
 mod account;
+mod changes;
 pub mod clock;
 mod connection;
 mod credentials;
@@ -27,6 +28,7 @@ pub mod scope;
 mod write;
 
 pub use account::{Account, Found, Identifier, PwdLastSet};
+pub use changes::{Bearing, InvocationId, Position, Visit};
 pub use directory::{Directory, DirectoryConfig, Opens};
 pub use distinguished_name::domain_of;
 pub use endpoint::Endpoint;

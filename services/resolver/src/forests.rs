@@ -1,20 +1,24 @@
 //! Asking the forests, all at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use chassis::config;
 use directory::{Directory, DirectoryConfig, DirectoryError, Found, Identifier, scope::Scope};
 use futures_util::future::join_all;
-use operation::{DomainName, ForestId, Reason, Refusal, UserReference};
+use operation::{DomainName, ForestId, Reason, Refusal, SourceAnchor, UserReference};
 
 use crate::{
+    anchors::Anchors,
     decide::{Answer, Located, decide},
     observe::{Answered, Observer},
     standstill::Gate,
 };
 
 const CONNECTIONS: usize = 8;
+
+/// Three misses in a row still leave a new anchor known within its minute.
+const INDEX_REFRESH_SECONDS: RangeInclusive<u64> = 1..=20;
 
 /// Every domain of every forest.
 pub(crate) struct Forests {
@@ -28,6 +32,7 @@ struct Domain {
     scope: Scope,
     directory: Arc<Directory>,
     gate: Gate,
+    anchors: Arc<Anchors>,
 }
 
 impl Forests {
@@ -36,6 +41,12 @@ impl Forests {
         settings: &config::Resolver,
         observer: Arc<Observer>,
     ) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            INDEX_REFRESH_SECONDS.contains(&settings.index_refresh_seconds),
+            "resolver.index_refresh_seconds: from {} to {}, so that a new anchor is known within a minute",
+            INDEX_REFRESH_SECONDS.start(),
+            INDEX_REFRESH_SECONDS.end(),
+        );
         let mut domains = Vec::new();
         for forest in forests {
             let ca_pem = config::read_file(&forest.ca_file)?;
@@ -63,12 +74,20 @@ impl Forests {
                 .with_context(|| format!("forests `{}`, domain {}", forest.id, domain.name))?;
                 let scope = Scope::new(&domain.include, &domain.exclude)
                     .with_context(|| format!("forests `{}`, domain {}", forest.id, domain.name))?;
+                let anchors = Anchors::new(
+                    forest.id.clone(),
+                    domain.name.clone(),
+                    Arc::clone(&directory),
+                    Duration::from_secs(settings.index_refresh_seconds),
+                    settings.state_directory.as_deref(),
+                );
                 domains.push(Domain {
                     forest: forest.id.clone(),
                     name: domain.name.clone(),
                     scope,
                     directory,
                     gate: Gate::new(settings.concurrency),
+                    anchors,
                 });
             }
         }
@@ -101,7 +120,26 @@ impl Forests {
             ));
         }
         self.observer.asked(asked.len());
-        let answers = join_all(asked.into_iter().map(|domain| async move {
+        let decided = decide(user, sealed_for, &self.answers(&asked, user).await);
+        match (&decided, user.source_anchor()) {
+            (Err(refusal), Some(anchor))
+                if nobody_chosen(refusal.reason) && known_by_now(&asked, anchor).await =>
+            {
+                decide(user, sealed_for, &self.answers(&asked, user).await)
+            }
+            _ => decided,
+        }
+    }
+
+    /// The tasks that keep each domain's anchors up to date, each to be run until the end.
+    pub(crate) fn anchors(&self) -> impl Iterator<Item = Arc<Anchors>> {
+        self.domains
+            .iter()
+            .map(|domain| Arc::clone(&domain.anchors))
+    }
+
+    async fn answers<'a>(&self, asked: &[&'a Domain], user: &UserReference) -> Vec<Answer<'a>> {
+        join_all(asked.iter().map(|domain| async move {
             let found = domain.gate.pass(Box::pin(domain.ask(user))).await;
             let answered = match &found {
                 Ok(found) if found.is_empty() => Answered::Nothing,
@@ -115,33 +153,56 @@ impl Forests {
                 found: found.map_err(|error| error.to_string()),
             }
         }))
-        .await;
-        decide(user, sealed_for, &answers)
+        .await
     }
+}
+
+/// Whether a person whom nobody knew of may have been made a moment ago.
+const fn nobody_chosen(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::UserNotFound | Reason::AccountDisabled | Reason::OutOfScope
+    )
+}
+
+/// Whether any domain knows the anchor, once it was asked what changed up to now.
+async fn known_by_now(asked: &[&Domain], anchor: SourceAnchor) -> bool {
+    join_all(asked.iter().map(|domain| domain.anchors.look_again(anchor)))
+        .await
+        .contains(&true)
 }
 
 impl Domain {
     async fn ask(&self, user: &UserReference) -> Result<Vec<Found>, DirectoryError> {
         let find = |by: Identifier| async move { self.directory.find(&self.name, &by).await };
-        if let Some(anchor) = user.source_anchor() {
-            // most anchors are the objectGUID, but another object may bear it as its consistency GUID
-            let (mut found, others) = tokio::try_join!(
-                find(Identifier::ObjectGuid(anchor.as_object_guid())),
-                find(Identifier::ConsistencyGuid(anchor)),
-            )?;
-            for other in others {
-                if found.iter().all(|known| known.guid != other.guid) {
-                    found.push(other);
-                }
+        let other = other_than_anchor(user);
+        let Some(anchor) = user.source_anchor() else {
+            return match other {
+                Some(other) => find(other).await,
+                None => Ok(Vec::new()),
+            };
+        };
+        // most anchors are the objectGUID, but another object may bear it as its consistency GUID
+        let (mut found, others) = tokio::try_join!(
+            find(Identifier::ObjectGuid(anchor.as_object_guid())),
+            self.anchors.bearers(anchor, other),
+        )?;
+        for other in others {
+            if found.iter().all(|known| known.guid != other.guid) {
+                found.push(other);
             }
-            return Ok(found);
         }
-        if let Some(sid) = user.security_identifier() {
-            return find(Identifier::SecurityIdentifier(sid.clone())).await;
-        }
-        match user.user_principal_name() {
-            Some(upn) => find(Identifier::UserPrincipalName(upn.clone())).await,
-            None => Ok(Vec::new()),
-        }
+        Ok(found)
     }
+}
+
+/// What the directory has an index for.
+fn other_than_anchor(user: &UserReference) -> Option<Identifier> {
+    user.security_identifier()
+        .cloned()
+        .map(Identifier::SecurityIdentifier)
+        .or_else(|| {
+            let upn = user.user_principal_name().cloned();
+            upn.map(Identifier::UserPrincipalName)
+        })
 }

@@ -4,6 +4,7 @@
 //! that forest's writers; or ends it, saying why. It reads directories and never writes to one, and
 //! it cannot open a seal.
 
+mod anchors;
 mod decide;
 mod forests;
 mod observe;
@@ -31,6 +32,13 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     ));
     let forests =
         forests::Forests::new(&settings.forests, &settings.resolver, Arc::clone(&observer))?;
+    for anchors in forests.anchors() {
+        let shutdown = chassis.shutdown.clone();
+        chassis.spawn("anchors", async move {
+            anchors.follow(shutdown).await;
+            Ok(())
+        });
+    }
     let bus = connect(&chassis).await?;
     let prefetch = u16::try_from(settings.resolver.concurrency)
         .unwrap_or(u16::MAX)

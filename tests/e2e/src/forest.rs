@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::task::JoinHandle;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// One more than the lab's lockout threshold.
 const WRONG_PASSWORDS_TO_LOCK: usize = 6;
 
@@ -30,7 +30,7 @@ pub enum SignIn {
 }
 
 pub struct DomainController {
-    forest: lab::Forest,
+    pub(crate) forest: lab::Forest,
     tls: Arc<ClientConfig>,
 }
 
@@ -44,8 +44,8 @@ pub struct Identifiers {
 }
 
 /// An open connection, closed when it is dropped.
-struct Connection {
-    ldap: Ldap,
+pub(crate) struct Connection {
+    pub(crate) ldap: Ldap,
     driver: JoinHandle<()>,
 }
 
@@ -57,7 +57,7 @@ impl Drop for Connection {
 
 impl DomainController {
     /// Trusts the forest's own CA and no other.
-    pub(crate) fn new(forest: &lab::Forest) -> anyhow::Result<Self> {
+    pub fn new(forest: &lab::Forest) -> anyhow::Result<Self> {
         let pem =
             fs::read(&forest.ca).with_context(|| format!("cannot read {}", forest.ca.display()))?;
         let mut roots = RootCertStore::empty();
@@ -156,7 +156,7 @@ impl DomainController {
         Ok(())
     }
 
-    async fn as_administrator(&self) -> anyhow::Result<Connection> {
+    pub(crate) async fn as_administrator(&self) -> anyhow::Result<Connection> {
         let mut connection = self.connect().await?;
         connection
             .ldap

@@ -10,14 +10,15 @@ use time::{Duration, OffsetDateTime};
 
 use crate::secret::{write_private, write_public};
 
-pub(crate) struct ServerCertificate {
-    pub(crate) authority: PathBuf,
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+/// Where the authority, the certificate and its key are.
+pub struct ServerCertificate {
+    pub authority: PathBuf,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 /// Makes `ca.pem`, `server.pem` and `server.key` in the folder, for these host names and addresses.
-pub(crate) fn make(
+pub fn make(
     folder: &Path,
     authority: &str,
     names: Vec<String>,

@@ -5,7 +5,7 @@
 //! a service works inside: it starts binaries with the one configuration file, like any deployment.
 
 mod broker;
-mod certificates;
+pub mod certificates;
 mod command;
 mod configuration;
 mod database;

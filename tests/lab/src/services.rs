@@ -37,7 +37,15 @@ fn instances(place: &Place) -> Vec<Instance> {
         ));
     }
     for number in 1..=RESOLVERS {
-        all.push(numbered("resolver", number, Vec::new()));
+        let state = place.path(format!("state/resolver-{number}"));
+        all.push(numbered(
+            "resolver",
+            number,
+            vec![(
+                "WRITEBACK_RESOLVER__STATE_DIRECTORY".to_owned(),
+                state.into(),
+            )],
+        ));
     }
     for forest in &FORESTS {
         for number in 1..=WRITERS_PER_FOREST {

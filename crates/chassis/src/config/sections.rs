@@ -43,7 +43,7 @@ impl Config {
             ledger,
             sealing,
             intake,
-            resolver: _,
+            resolver,
             writer: _,
             audit,
             forests,
@@ -60,6 +60,7 @@ impl Config {
         if let Some(tokens) = &mut intake.tokens {
             paths.extend(tokens.jwks_file.as_mut());
         }
+        paths.extend(resolver.state_directory.as_mut());
         paths.extend(audit.database_password_file.as_mut());
         paths.extend(audit.owner_database_password_file.as_mut());
         paths.extend(audit.signing_key_file.as_mut());
@@ -218,6 +219,10 @@ pub struct Tokens {
 pub struct Resolver {
     pub concurrency: usize,
     pub directory_timeout_seconds: u64,
+    /// How often each domain is asked which anchors changed; 1 to 20.
+    pub index_refresh_seconds: u64,
+    /// Where the index of anchors outlives a restart. Without it every start reads it anew.
+    pub state_directory: Option<PathBuf>,
 }
 
 impl Default for Resolver {
@@ -225,6 +230,8 @@ impl Default for Resolver {
         Self {
             concurrency: 32,
             directory_timeout_seconds: 5,
+            index_refresh_seconds: 15,
+            state_directory: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod admission;
+mod anchors;
 mod applied;
 mod bad_bodies;
 mod bad_input;

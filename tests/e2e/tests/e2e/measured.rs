@@ -17,6 +17,20 @@ use operation::{Kind, Reason, Status};
 use crate::people;
 
 const KINDS: [&str; 4] = ["intake", "audit", "resolver", "writer"];
+const RPC_METHODS: [&str; 12] = [
+    "Admit",
+    "Await",
+    "Record",
+    "GetOperation",
+    "ListOperations",
+    "Watch",
+    "Precedents",
+    "Export",
+    "Verify",
+    "GetSettings",
+    "SetSettings",
+    "_OTHER",
+];
 
 /// A row of the document's table.
 #[derive(Debug)]
@@ -136,20 +150,7 @@ fn allowed(label: &str, value: &str, lab: &Lab) -> bool {
             "writeback.v1.Settings",
             "_OTHER",
         ]),
-        "rpc_method" => one_of(&[
-            "Admit",
-            "Await",
-            "Record",
-            "GetOperation",
-            "ListOperations",
-            "Watch",
-            "Precedents",
-            "Export",
-            "Verify",
-            "GetSettings",
-            "SetSettings",
-            "_OTHER",
-        ]),
+        "rpc_method" => one_of(&RPC_METHODS),
         "rpc_grpc_status_code" => number(0..17),
         "answer" => one_of(&[
             "admitted",
@@ -163,7 +164,13 @@ fn allowed(label: &str, value: &str, lab: &Lab) -> bool {
         "verdict" => one_of(&["expire", "give-back", "reconcile"]),
         "why" => one_of(&["answer-lost", "redelivered"]),
         "found" => one_of(&["applied", "not-applied"]),
-        "result" => one_of(&["committed", "rejected", "unknown", "exported", "lost"]),
+        "result" => {
+            one_of(&["committed", "rejected", "unknown", "exported", "lost"])
+                || one_of(&["succeeded", "failed"])
+        }
+        "domain" => lab.forests.iter().any(|forest| forest.domain == value),
+        "what" => one_of(&["everybody", "changes"]),
+        "by" => one_of(&["index", "search"]),
         "service_name" => KINDS
             .iter()
             .any(|kind| value == format!("writeback-{kind}")),

@@ -1,0 +1,209 @@
+//! People who come, move and leave, by the hand of their forest's administrator.
+
+use std::{
+    collections::HashSet,
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use ldap3::{Ldap, Mod, Scope, SearchEntry};
+use uuid::Uuid;
+
+use crate::forest::{DomainController, PATIENCE};
+
+/// Nobody else may be in the way, whichever test runs beside: every person is a new one.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// The `objectGUID`: what stays when everything else changes.
+    pub object: Uuid,
+    pub user_principal_name: String,
+    pub password: String,
+}
+
+impl Person {
+    /// The person's object, wherever it is (MS-ADTS 3.1.1.3.1.2.4).
+    fn dn(&self) -> String {
+        format!("<GUID={}>", self.object)
+    }
+}
+
+/// What an event calls a person whose `mS-DS-ConsistencyGuid` (or `objectGUID`) this is.
+pub fn source_anchor(guid: Uuid) -> String {
+    STANDARD.encode(guid.to_bytes_le())
+}
+
+impl DomainController {
+    /// An enabled person in this unit (its name, directly below the domain).
+    pub async fn hire(
+        &self,
+        login: &str,
+        unit: &str,
+        consistency_guid: Option<Uuid>,
+    ) -> anyhow::Result<Person> {
+        let password = crate::fresh_password();
+        let user_principal_name = self.named(login);
+        let dn = format!("CN={login},{}", self.unit(unit));
+        let one = |value: &[u8]| HashSet::from([value.to_vec()]);
+        let mut attributes = vec![
+            (b"objectClass".to_vec(), one(b"user")),
+            (b"sAMAccountName".to_vec(), one(login.as_bytes())),
+            (
+                b"userPrincipalName".to_vec(),
+                one(user_principal_name.as_bytes()),
+            ),
+            // 512: a normal account, enabled (MS-ADTS 2.2.16)
+            (b"userAccountControl".to_vec(), one(b"512")),
+            (b"unicodePwd".to_vec(), one(&quoted(&password))),
+        ];
+        if let Some(guid) = consistency_guid {
+            attributes.push((b"mS-DS-ConsistencyGuid".to_vec(), one(&guid.to_bytes_le())));
+        }
+        let mut connection = self.as_administrator().await?;
+        connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .add(&dn, attributes)
+            .await?
+            .success()
+            .with_context(|| format!("{dn} cannot be made"))?;
+        let object = object_guid(&mut connection.ldap, &dn).await?;
+        Ok(Person {
+            object,
+            user_principal_name,
+            password,
+        })
+    }
+
+    /// Gives the person another anchor, or takes it away.
+    pub async fn set_consistency_guid(
+        &self,
+        person: &Person,
+        guid: Option<Uuid>,
+    ) -> anyhow::Result<()> {
+        let values = guid.map(|guid| guid.to_bytes_le().to_vec());
+        let change = Mod::Replace(
+            b"mS-DS-ConsistencyGuid".to_vec(),
+            values.into_iter().collect(),
+        );
+        let mut connection = self.as_administrator().await?;
+        connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .modify(&person.dn(), vec![change])
+            .await?
+            .success()
+            .with_context(|| format!("{} cannot be given another anchor", person.object))?;
+        Ok(())
+    }
+
+    /// Another name, or another unit, or both.
+    pub async fn rename(&self, person: &Person, name: &str, unit: &str) -> anyhow::Result<()> {
+        let mut connection = self.as_administrator().await?;
+        connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .modifydn(
+                &person.dn(),
+                &format!("CN={name}"),
+                true,
+                Some(&self.unit(unit)),
+            )
+            .await?
+            .success()
+            .with_context(|| format!("{} cannot be renamed", person.object))?;
+        Ok(())
+    }
+
+    pub async fn dismiss(&self, person: &Person) -> anyhow::Result<()> {
+        let mut connection = self.as_administrator().await?;
+        connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .delete(&person.dn())
+            .await?
+            .success()
+            .with_context(|| format!("{} cannot be deleted", person.object))?;
+        Ok(())
+    }
+
+    /// Makes an organizational unit beside that of the people.
+    pub async fn found_unit(&self, unit: &str) -> anyhow::Result<()> {
+        let class = HashSet::from([b"organizationalUnit".to_vec()]);
+        let mut connection = self.as_administrator().await?;
+        connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .add(&self.unit(unit), vec![(b"objectClass".to_vec(), class)])
+            .await?
+            .success()
+            .with_context(|| format!("the unit {unit} cannot be made"))?;
+        Ok(())
+    }
+
+    /// Whether it can be asked yet.
+    pub async fn is_up(&self) -> bool {
+        self.as_administrator().await.is_ok()
+    }
+
+    /// How long each of these searches for an anchor takes: what a service does that keeps no index.
+    pub async fn search_by_anchor(
+        &self,
+        anchor: &Uuid,
+        times: usize,
+    ) -> anyhow::Result<Vec<Duration>> {
+        let value = anchor.to_bytes_le();
+        let escaped = value.iter().fold(String::new(), |mut text, byte| {
+            // writing to a String does not fail
+            let _ = write!(text, "\\{byte:02x}");
+            text
+        });
+        let mut connection = self.as_administrator().await?;
+        let mut took = Vec::new();
+        for _ in 0..times {
+            let began = Instant::now();
+            connection
+                .ldap
+                .with_timeout(PATIENCE)
+                .search(
+                    &self.forest.base_dn,
+                    Scope::Subtree,
+                    &format!("(mS-DS-ConsistencyGuid={escaped})"),
+                    vec!["objectGUID"],
+                )
+                .await?
+                .success()?;
+            took.push(began.elapsed());
+        }
+        Ok(took)
+    }
+
+    fn unit(&self, name: &str) -> String {
+        format!("OU={name},{}", self.forest.base_dn)
+    }
+}
+
+async fn object_guid(ldap: &mut Ldap, dn: &str) -> anyhow::Result<Uuid> {
+    let (entries, _) = ldap
+        .with_timeout(PATIENCE)
+        .search(dn, Scope::Base, "(objectClass=*)", vec!["objectGUID"])
+        .await?
+        .success()?;
+    entries
+        .into_iter()
+        .map(SearchEntry::construct)
+        .find_map(|entry| {
+            let bytes = entry.bin_attrs.get("objectGUID")?.first()?;
+            Uuid::from_slice_le(bytes).ok()
+        })
+        .with_context(|| format!("{dn} has no objectGUID"))
+}
+
+/// MS-ADTS 3.1.1.3.1.5: the quoted password in UTF-16, little-endian.
+fn quoted(password: &str) -> Vec<u8> {
+    format!("\"{password}\"")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect()
+}
