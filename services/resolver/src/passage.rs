@@ -127,12 +127,14 @@ impl Passage {
         }
         tracing::info!(forest = %located.forest, "routed");
         let target = v1::Target::new(&located.forest, &located.domain, located.object_guid);
-        let mut steps = std::mem::take(&mut request.steps);
-        steps.push(self.step("routed", format!("to forest {}", located.forest)));
+        // it goes on with the work as well: whoever ends the operation tells the whole way
+        request
+            .steps
+            .push(self.step("routed", format!("to forest {}", located.forest)));
         let report = v1::Report {
             operation_id: operation.id.to_string(),
             target: Some(target.clone()),
-            steps,
+            steps: request.steps.clone(),
             ..v1::Report::default()
         };
         let work = v1::ForestWork {

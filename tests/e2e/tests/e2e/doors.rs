@@ -200,10 +200,8 @@ async fn an_operation_is_shown_as_it_ended() -> anyhow::Result<()> {
         assert!(steps.len() > 1, "{body}");
         for step in &steps {
             assert_eq!(members(step), ["at", "detail", "service", "step"]);
-            // the answer may tell less than the ledger, and nothing else
-            let told = shown.body["steps"].as_array();
-            assert!(told.is_some_and(|told| told.contains(step)), "{step}");
         }
+        assert_eq!(body["steps"], shown.body["steps"]);
         for moment in ["acceptedAt", "completedAt"] {
             let text = body[moment].as_str().unwrap_or_default();
             let rfc3339 = &time::format_description::well_known::Rfc3339;
