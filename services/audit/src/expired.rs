@@ -295,6 +295,7 @@ fn address(letter: &Letter, record: &Record, reconcile: bool) -> (Destination, V
                 request: Some(letter.request.clone()),
                 target: Some(target),
                 reconcile_only: reconcile,
+                remembered: false,
             };
             (Destination::Forest(forest), work.encode_to_vec())
         }

@@ -12,7 +12,7 @@ pub(crate) struct Answer<'a> {
 }
 
 /// The one account.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Located {
     pub(crate) forest: ForestId,
     pub(crate) domain: DomainName,

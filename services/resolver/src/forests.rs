@@ -4,14 +4,16 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use chassis::config;
-use directory::{Directory, DirectoryConfig, DirectoryError, Found, Identifier, scope::Scope};
+use directory::{Directory, DirectoryConfig, DirectoryError, Identifier, scope::Scope};
 use futures_util::future::join_all;
 use operation::{DomainName, ForestId, Reason, Refusal, SourceAnchor, UserReference};
+use tokio::time::Instant;
 
 use crate::{
     anchors::Anchors,
     decide::{Answer, Located, decide},
     observe::{Answered, Observer},
+    remembered::{Question, Remembered},
     standstill::Gate,
 };
 
@@ -24,6 +26,21 @@ const INDEX_REFRESH_SECONDS: RangeInclusive<u64> = 1..=20;
 pub(crate) struct Forests {
     domains: Vec<Domain>,
     observer: Arc<Observer>,
+    remembered: Remembered,
+}
+
+/// How far a person is to be looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Search {
+    /// What was found a moment ago will do: the writer compares it with the account.
+    MayRecall,
+    Afresh,
+}
+
+/// Where somebody is, and whether that was only remembered.
+pub(crate) struct Found {
+    pub(crate) located: Located,
+    pub(crate) remembered: bool,
 }
 
 struct Domain {
@@ -95,7 +112,11 @@ impl Forests {
             !domains.is_empty(),
             "forests: give at least one forest with a domain"
         );
-        Ok(Self { domains, observer })
+        Ok(Self {
+            domains,
+            observer,
+            remembered: Remembered::default(),
+        })
     }
 
     /// Finds the person.
@@ -103,7 +124,8 @@ impl Forests {
         &self,
         user: &UserReference,
         sealed_for: &[ForestId],
-    ) -> Result<Located, Refusal> {
+        search: Search,
+    ) -> Result<Found, Refusal> {
         let asked: Vec<&Domain> = self
             .domains
             .iter()
@@ -119,13 +141,49 @@ impl Forests {
                 format!("user.domain: no configured forest has a domain {name}"),
             ));
         }
+        // with several asked, a second account may have come into being: that only they can tell
+        let question = match asked.as_slice() {
+            [only] => Some(Question::new(user, &only.name)),
+            _ => None,
+        };
+        if let (Some(question), Search::MayRecall) = (&question, search)
+            && let Some(located) = self.remembered.recall(question, Instant::now())
+            && (sealed_for.is_empty() || sealed_for.contains(&located.forest))
+        {
+            self.observer.asked(0);
+            return Ok(Found {
+                located,
+                remembered: true,
+            });
+        }
+        let located = self.look_for(&asked, user, sealed_for).await;
+        if let Some(question) = question {
+            match &located {
+                Ok(located) => self
+                    .remembered
+                    .keep(question, located.clone(), Instant::now()),
+                Err(_) => self.remembered.forget(&question),
+            }
+        }
+        Ok(Found {
+            located: located?,
+            remembered: false,
+        })
+    }
+
+    async fn look_for(
+        &self,
+        asked: &[&Domain],
+        user: &UserReference,
+        sealed_for: &[ForestId],
+    ) -> Result<Located, Refusal> {
         self.observer.asked(asked.len());
-        let decided = decide(user, sealed_for, &self.answers(&asked, user).await);
+        let decided = decide(user, sealed_for, &self.answers(asked, user).await);
         match (&decided, user.source_anchor()) {
             (Err(refusal), Some(anchor))
-                if nobody_chosen(refusal.reason) && known_by_now(&asked, anchor).await =>
+                if nobody_chosen(refusal.reason) && known_by_now(asked, anchor).await =>
             {
-                decide(user, sealed_for, &self.answers(&asked, user).await)
+                decide(user, sealed_for, &self.answers(asked, user).await)
             }
             _ => decided,
         }
@@ -173,7 +231,7 @@ async fn known_by_now(asked: &[&Domain], anchor: SourceAnchor) -> bool {
 }
 
 impl Domain {
-    async fn ask(&self, user: &UserReference) -> Result<Vec<Found>, DirectoryError> {
+    async fn ask(&self, user: &UserReference) -> Result<Vec<directory::Found>, DirectoryError> {
         let find = |by: Identifier| async move { self.directory.find(&self.name, &by).await };
         let other = other_than_anchor(user);
         let Some(anchor) = user.source_anchor() else {

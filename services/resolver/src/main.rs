@@ -9,6 +9,7 @@ mod decide;
 mod forests;
 mod observe;
 mod passage;
+mod remembered;
 mod standstill;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};

@@ -12,7 +12,10 @@ use proto::v1;
 use time::OffsetDateTime;
 use tracing::Instrument as _;
 
-use crate::{decide::Located, forests::Forests, observe::Observer};
+use crate::{
+    forests::{Forests, Found, Search},
+    observe::Observer,
+};
 
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const HAND_OVER_AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -77,9 +80,19 @@ impl Passage {
             .iter()
             .filter_map(|id| id.parse().ok())
             .collect();
+        // with a twin about, what is said must be as true as can be
+        let search = if perhaps_routed || request.resolve_afresh {
+            Search::Afresh
+        } else {
+            Search::MayRecall
+        };
         let began = Instant::now();
         let located = loop {
-            match self.forests.locate(&operation.user, &sealed_for).await {
+            match self
+                .forests
+                .locate(&operation.user, &sealed_for, search)
+                .await
+            {
                 Err(refusal) if perhaps_routed => {
                     // a refusal told now could be contradicted by the forest that has the twin
                     if operation.remaining(now()).is_zero() || !delivery.is_held() {
@@ -95,11 +108,11 @@ impl Passage {
         self.observer
             .resolved(operation.kind, reason, began.elapsed());
         match located {
-            Ok(located) => {
+            Ok(found) => {
                 // the connection lost meanwhile: somebody else may have it by now
                 request.perhaps_repeated = perhaps_routed || !delivery.is_held();
                 request.given_back = 0;
-                self.route(request, operation, &located, delivery).await
+                self.route(request, operation, &found, delivery).await
             }
             Err(refusal) => {
                 self.end(operation, refusal, request.steps, delivery).await;
@@ -112,7 +125,7 @@ impl Passage {
         &self,
         mut request: v1::Request,
         operation: &Operation,
-        located: &Located,
+        found: &Found,
         delivery: &Delivery,
     ) -> Settled {
         let remaining = operation.remaining(now());
@@ -125,12 +138,17 @@ impl Passage {
             self.end(operation, refusal, request.steps, delivery).await;
             return Settled::Done;
         }
-        tracing::info!(forest = %located.forest, "routed");
+        let Found {
+            located,
+            remembered,
+        } = found;
+        tracing::info!(forest = %located.forest, remembered, "routed");
         let target = v1::Target::new(&located.forest, &located.domain, located.object_guid);
+        let how = if *remembered { ", as before" } else { "" };
         // it goes on with the work as well: whoever ends the operation tells the whole way
         request
             .steps
-            .push(self.step("routed", format!("to forest {}", located.forest)));
+            .push(self.step("routed", format!("to forest {}{how}", located.forest)));
         let report = v1::Report {
             operation_id: operation.id.to_string(),
             target: Some(target.clone()),
@@ -141,6 +159,7 @@ impl Passage {
             request: Some(request),
             target: Some(target),
             reconcile_only: remaining.is_zero(),
+            remembered: *remembered,
         };
         let id = operation.id.to_string();
         let message = |body: Vec<u8>| Message {

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod doubt;
+mod misled;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -70,7 +71,10 @@ impl Passage {
                         work.perhaps_begun,
                     );
                     if let Some(end) = self.carry_out(&mut work, &delivery).await {
-                        self.report(work, end, &delivery).await;
+                        match misled::request(&mut work, &end) {
+                            Some(request) => self.resolve_afresh(work, request, &delivery).await,
+                            None => self.report(work, end, &delivery).await,
+                        }
                     }
                 }
                 Err(problem) => tracing::error!(problem, "work that cannot be read is dropped"),

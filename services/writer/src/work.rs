@@ -17,6 +17,8 @@ pub(crate) struct Work {
     pub(crate) perhaps_begun: bool,
     pub(crate) reconcile_only: bool,
     pub(crate) steps: Vec<v1::Step>,
+    /// The request to be resolved afresh should the remembered target not fit. Its steps are here.
+    pub(crate) resolvable: Option<v1::Request>,
 }
 
 impl Work {
@@ -26,6 +28,10 @@ impl Work {
         let work = v1::ForestWork::decode(body).map_err(|error| error.to_string())?;
         let request = work.request.ok_or("request: missing")?;
         let target = work.target.ok_or("target: missing")?;
+        let resolvable = work.remembered.then(|| v1::Request {
+            steps: Vec::new(),
+            ..request.clone()
+        });
         let text = |error: proto::FromWireError| error.to_string();
         Ok(Self {
             operation: request.parse_operation().map_err(text)?,
@@ -36,6 +42,7 @@ impl Work {
             reconcile_only: work.reconcile_only,
             sealed_password: request.sealed_password,
             steps: request.steps,
+            resolvable,
             target,
         })
     }

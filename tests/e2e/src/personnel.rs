@@ -98,6 +98,26 @@ impl DomainController {
         Ok(())
     }
 
+    /// Another name to sign in with.
+    pub async fn set_user_principal_name(
+        &self,
+        person: &mut Person,
+        name: &str,
+    ) -> anyhow::Result<()> {
+        let value = HashSet::from([name.as_bytes().to_vec()]);
+        let change = Mod::Replace(b"userPrincipalName".to_vec(), value);
+        let mut connection = self.as_administrator().await?;
+        connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .modify(&person.dn(), vec![change])
+            .await?
+            .success()
+            .with_context(|| format!("{} cannot be named {name}", person.object))?;
+        name.clone_into(&mut person.user_principal_name);
+        Ok(())
+    }
+
     /// Another name, or another unit, or both.
     pub async fn rename(&self, person: &Person, name: &str, unit: &str) -> anyhow::Result<()> {
         let mut connection = self.as_administrator().await?;

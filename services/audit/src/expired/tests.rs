@@ -62,6 +62,7 @@ fn from_forest(reconcile_only: bool) -> Letter {
         request: Some(request()),
         target: Some(target().to_wire()),
         reconcile_only,
+        remembered: false,
     };
     let corp = Origin::of_queue("writeback.forest.corp").unwrap();
     Letter::read(corp, &work.encode_to_vec()).unwrap()

@@ -22,6 +22,7 @@ mod odd_characters;
 mod people;
 mod preferences;
 mod refused;
+mod remembered;
 mod stalled;
 mod tls;
 mod traced;

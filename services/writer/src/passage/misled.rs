@@ -1,0 +1,66 @@
+//! Work that came to the wrong account: the resolver remembered where somebody was, and that is no
+//! longer true. The request goes back to be resolved afresh; nothing was written.
+
+use bus::{Delivery, Destination, Message};
+use operation::{Reason, Status};
+use prost::Message as _;
+use proto::v1;
+use time::OffsetDateTime;
+use tokio::time::sleep;
+
+use super::{ASK_AGAIN_AFTER, End, Passage};
+use crate::work::Work;
+
+/// The request to be resolved afresh, if the end is one that only a remembered target explains.
+/// Where somebody may have begun to write there is no way back: this forest must tell the end.
+pub(super) fn request(work: &mut Work, end: &End) -> Option<v1::Request> {
+    let is_about_the_target = end.outcome.status() != Status::Applied
+        && matches!(
+            end.outcome.reason(),
+            Some(Reason::UserNotFound | Reason::OutOfScope | Reason::AccountDisabled)
+        );
+    if work.perhaps_begun || !is_about_the_target {
+        return None;
+    }
+    work.resolvable.take()
+}
+
+impl Passage {
+    /// Publishes the request, for as long as the message is ours.
+    pub(super) async fn resolve_afresh(
+        &self,
+        mut work: Work,
+        request: v1::Request,
+        delivery: &Delivery,
+    ) {
+        work.step(
+            &self.service,
+            "given back",
+            "the account no longer fits; it is to be looked for afresh",
+        );
+        tracing::info!("remembered wrongly, to be resolved afresh");
+        let mut request = v1::Request {
+            resolve_afresh: true,
+            steps: work.steps,
+            ..request
+        };
+        while delivery.is_held() {
+            let remaining = work.operation.remaining(OffsetDateTime::now_utc());
+            let message = Message {
+                body: request.encode_to_vec(),
+                id: work.operation.id.to_string(),
+                reply_to: delivery.reply_to.clone(),
+                // past the deadline it dies at once, and audit tells that nobody had it
+                time_to_live: Some(remaining.try_into().unwrap_or_default()),
+            };
+            match self.publisher.publish(Destination::Requests, message).await {
+                Ok(()) => return,
+                Err(error) => {
+                    request.perhaps_repeated |= !error.certainly_not_published();
+                    tracing::warn!(%error, "not given back yet");
+                }
+            }
+            sleep(ASK_AGAIN_AFTER).await;
+        }
+    }
+}
