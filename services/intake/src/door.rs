@@ -47,7 +47,7 @@ const LARGEST_DRAINED: usize = 8 * 1024 * 1024;
 const BATCH_WIDTH: usize = 8;
 /// An end is told by the reply queue while the ledger still writes it down: whoever looks it up at
 /// once shall not be told that it is pending.
-const REPORT_TRAVELS: Duration = Duration::from_millis(100);
+const REPORT_TRAVELS: Duration = Duration::from_secs(1);
 const READ_SCOPE: &str = "operations.read";
 
 pub(crate) struct Door {

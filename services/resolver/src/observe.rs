@@ -45,7 +45,9 @@ impl Observer {
             ),
             asked: metric::meter()
                 .u64_histogram("writeback.resolver.domains_asked")
-                .with_description("How many domains were asked for one person; 0 where it was remembered")
+                .with_description(
+                    "How many domains were asked for one person; 0 where it was remembered",
+                )
                 .with_boundaries(vec![1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0])
                 .build(),
             answers: metric::counter(
