@@ -16,6 +16,7 @@ mod seal;
 mod send;
 mod settings;
 mod table;
+mod terminal;
 mod view;
 mod web;
 

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use operation::{ForestId, OperationId, Status};
-use proto::v1::{self, ledger_client::LedgerClient};
+use proto::v1::{self, admission_client::AdmissionClient, ledger_client::LedgerClient};
 use serde_json::json;
 use time::OffsetDateTime;
 use tonic::transport::Channel;
@@ -15,6 +15,9 @@ use crate::{
     ledger::{ANSWER_TIME_OUT, Address, answer, bounded},
     moment, table, view,
 };
+
+/// An end is told while the ledger still writes it down: whoever looks it up at once is not to be told that it is pending.
+const REPORT_TRAVELS_MS: u32 = 1_000;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Operations {
@@ -85,7 +88,10 @@ impl Operations {
                 let request = list.request(OffsetDateTime::now_utc())?;
                 list_operations(request, connect(address).await?, json).await
             }
-            Self::Show { id } => show(id, connect(address).await?, json).await,
+            Self::Show { id } => {
+                let client = AdmissionClient::new(address.connect().await?);
+                show(id, client, json).await
+            }
             Self::Tail(tail) => tail.run(connect(address).await?, json).await,
         }
     }
@@ -141,14 +147,17 @@ async fn list_operations(
 
 async fn show(
     id: OperationId,
-    mut client: LedgerClient<Channel>,
+    mut client: AdmissionClient<Channel>,
     json: bool,
 ) -> anyhow::Result<Ending> {
     let request = bounded(
-        v1::GetOperationRequest { id: id.to_string() },
+        v1::AwaitRequest {
+            id: id.to_string(),
+            wait_ms: REPORT_TRAVELS_MS,
+        },
         ANSWER_TIME_OUT,
     );
-    let record = answer(client.get_operation(request), ANSWER_TIME_OUT)
+    let record = answer(client.r#await(request), ANSWER_TIME_OUT)
         .await
         .with_context(|| format!("operation {id}"))?;
     let mut out = io::stdout().lock();

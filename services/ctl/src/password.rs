@@ -12,6 +12,8 @@ use operation::Kind;
 use sealing::Contents;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::terminal::Silence;
+
 /// Longer than any password Active Directory takes (256 characters, MS-SAMR 3.1.1.7.2).
 const LONGEST_LINE: u64 = 4 * 256 + 2;
 
@@ -36,8 +38,11 @@ pub(crate) fn is_on_the_command_line(
     repeats && named
 }
 
+const NO_TERMINAL: &str = "no terminal to ask on; use --password-stdin";
+
 /// Asks on the terminal; the new password twice.
 pub(crate) fn prompt(kind: Kind) -> anyhow::Result<Contents> {
+    let _silence = Silence::begin().context(NO_TERMINAL)?;
     let current_password = (kind == Kind::Change)
         .then(|| ask("Current password: "))
         .transpose()?;
@@ -54,8 +59,7 @@ pub(crate) fn prompt(kind: Kind) -> anyhow::Result<Contents> {
 }
 
 fn ask(prompt: &str) -> anyhow::Result<SecretString> {
-    let password = rpassword::prompt_password(prompt)
-        .context("no terminal to ask on; use --password-stdin")?;
+    let password = rpassword::prompt_password(prompt).context(NO_TERMINAL)?;
     ensure!(!password.is_empty(), "the password is empty");
     Ok(SecretString::from(password))
 }

@@ -121,7 +121,9 @@ fn read_token(path: &std::path::Path) -> anyhow::Result<SecretString> {
         .ok()
         .with_context(|| format!("{}: no token", path.display()))?;
     let token = text.trim();
-    ensure!(!token.is_empty(), "{}: no token", path.display());
+    // RFC 6750 2.1: what a bearer token is made of
+    let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+    ensure!(is_token, "{}: no token", path.display());
     Ok(SecretString::from(token))
 }
 

@@ -23,7 +23,7 @@ Example:
     Show,
     /// Turn one on or off; the next operation obeys, and the ledger records it
     #[command(after_help = "\
-Exit codes: 0 recorded in the ledger; 3 wrong use or no connection, nothing is changed or it is not known.
+Exit codes: 0 recorded in the ledger, or so already; 3 wrong use or no connection, nothing is changed or it is not known.
 
 Examples:
   writebackctl settings set writeback off
@@ -61,8 +61,17 @@ impl Settings {
             }
             Self::Set { setting, value, by } => {
                 let by = by.unwrap_or_else(who);
+                let shown = bounded(v1::GetSettingsRequest {}, ANSWER_TIME_OUT);
+                let before = answer(client.get_settings(shown), ANSWER_TIME_OUT).await?;
                 let request = bounded(request(setting, value, by), ANSWER_TIME_OUT);
-                answer(client.set_settings(request), ANSWER_TIME_OUT).await?
+                let after = answer(client.set_settings(request), ANSWER_TIME_OUT).await?;
+                if after == before {
+                    writeln!(
+                        io::stderr(),
+                        "unchanged: it was so already, and nothing is recorded"
+                    )?;
+                }
+                after
             }
         };
         print(&values, json)?;

@@ -228,9 +228,13 @@ impl Door {
             client: caller.client.clone(),
             unthrottled: self.unthrottled.contains(&caller.client),
         };
-        self.passage
+        let ticket = self
+            .passage
             .submit(submission, forests, sender, permit)
-            .await
+            .await?;
+        // the same event under another type is the first one still: its result is for who may ask for it
+        caller.require(ticket.standing.kind.scope())?;
+        Ok(ticket)
     }
 }
 

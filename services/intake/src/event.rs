@@ -75,7 +75,7 @@ pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Events, EventErr
         .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
     if coded {
         return Err(EventError::UnsupportedMediaType(
-            "Content-Encoding is not supported".to_owned(),
+            "a body with a Content-Encoding is not supported; send it plain".to_owned(),
         ));
     }
     match media_type(headers)?.as_str() {

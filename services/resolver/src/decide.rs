@@ -101,9 +101,16 @@ fn why_none(
             "the account is outside the organizational units in which writeback may act",
         );
     }
+    let given = [
+        user.source_anchor().is_some(),
+        user.security_identifier().is_some(),
+        user.user_principal_name().is_some(),
+    ];
+    let several = given.into_iter().filter(|given| *given).count() > 1;
     if let Some(field) = candidates
         .iter()
         .find_map(|(_, found)| disagreement(user, found))
+        .filter(|_| several)
     {
         return Refusal::new(
             Reason::UserNotFound,

@@ -254,4 +254,4 @@ pub(crate) fn notes(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

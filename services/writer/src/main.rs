@@ -7,6 +7,7 @@
 mod decide;
 mod ledger;
 mod observe;
+mod own_accounts;
 mod passage;
 #[cfg(test)]
 mod redaction;
@@ -53,6 +54,12 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         observer: observe::Observer::new(&forest_id),
         publisher: bus.publisher(),
         service: settings.service.name.clone(),
+        own_accounts: own_accounts::OwnAccounts::new(
+            [Some(&forest.account), forest.reader_account.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(String::as_str),
+        ),
         rules: decide::Rules {
             refuse_protected: settings.writer.protected_accounts
                 == config::ProtectedAccounts::Refuse,

@@ -20,6 +20,7 @@ use crate::{
     decide::{Rules, Sent, notes},
     ledger::Ledger,
     observe::{Doubt, Observer},
+    own_accounts::OwnAccounts,
     work::Work,
 };
 
@@ -35,6 +36,7 @@ pub(crate) struct Passage {
     pub(crate) observer: Observer,
     pub(crate) publisher: Publisher,
     pub(crate) service: String,
+    pub(crate) own_accounts: OwnAccounts,
     pub(crate) rules: Rules,
     pub(crate) write_time_out: Duration,
     pub(crate) seal_skew: Duration,

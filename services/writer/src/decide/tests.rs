@@ -32,7 +32,7 @@ fn operation(kind: Kind) -> Operation {
     }
 }
 
-fn account() -> Account {
+pub(crate) fn account() -> Account {
     Account {
         guid: ObjectGuid::from_bytes([1; 16]),
         sid: "S-1-5-21-1-2-3-1104".parse().ok(),

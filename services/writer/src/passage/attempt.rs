@@ -79,7 +79,9 @@ impl Passage {
                 return Ok(Some(Refusal::new(error.reason(), error.to_string()).into()));
             }
         };
-        if let Err(refusal) = permit(&work.operation, &account, &domain.scope, self.rules) {
+        let permitted = permit(&work.operation, &account, &domain.scope, self.rules)
+            .and_then(|()| self.own_accounts.spare(&account));
+        if let Err(refusal) = permitted {
             return Ok(Some(refusal.into()));
         }
         match self.overtaken(domain, work, &account).await? {

@@ -1,6 +1,7 @@
 //! Who is let in, and to what.
 
 use e2e::{Event, Issuer, World, fresh_password};
+use operation::Reason;
 use reqwest::Method;
 use serde_json::json;
 use time::Duration;
@@ -170,4 +171,23 @@ async fn one_person_is_not_reset_without_end() -> anyhow::Result<()> {
         .await?
         .expect_applied()?;
     forest.prove(person, &current, &new).await
+}
+
+#[tokio::test]
+async fn an_event_sent_again_under_another_type_tells_nothing_without_the_first_one_s_scope()
+-> anyhow::Result<()> {
+    let world = World::enter().await?;
+    let nobody = world.forest()?.named(people::UNKNOWN);
+    let id = uuid::Uuid::new_v4().to_string();
+    let first = Event::reset(&nobody, &fresh_password()).with_id(&id);
+    world
+        .door
+        .send(&first)
+        .await?
+        .expect_refused(404, Reason::UserNotFound)?;
+    let again = Event::unlock(&nobody).with_id(&id);
+    let token = world.door.token_for("account.unlock")?;
+    let answer = world.door.send_with_token(&again, token).await?;
+    assert_eq!(answer.status, 403, "{}", answer.body);
+    Ok(())
 }

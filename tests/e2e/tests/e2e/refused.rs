@@ -206,3 +206,25 @@ async fn a_seal_about_somebody_else_is_invalid() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn the_accounts_writeback_signs_in_with_are_left_alone() -> anyhow::Result<()> {
+    let world = World::enter().await?;
+    for forest in &world.forests {
+        for login in ["svc-writeback", "svc-writeback-read"] {
+            let account = forest.named(login);
+            for event in [
+                Event::reset(&account, &fresh_password()),
+                Event::reset(&account, &fresh_password()).by_administrator(),
+                Event::unlock(&account),
+            ] {
+                world
+                    .door
+                    .send(&event)
+                    .await?
+                    .expect_refused(422, Reason::ProtectedAccount)?;
+            }
+        }
+    }
+    Ok(())
+}
