@@ -62,6 +62,10 @@ pub struct Account {
     /// `adminCount` is 1: the account is, or once was, in a protected group.
     pub admin_count: bool,
     pub pwd_last_set: PwdLastSet,
+    /// By the clock of the domain controller. None: never.
+    pub expires: Option<OffsetDateTime>,
+    pub password_never_expires: bool,
+    pub smart_card_required: bool,
     pub is_person: bool,
     /// Which domain controller answered; `pwd_last_set` is to be read by its clock.
     pub domain_controller: String,
@@ -76,6 +80,10 @@ impl Account {
 
 const ACCOUNT_DISABLED: u32 = 0x2; // MS-ADTS 2.2.16, ADS_UF_ACCOUNT_DISABLE
 const LOCKED_OUT: u32 = 0x10; // MS-ADTS 3.1.1.4.5.17, ADS_UF_LOCKOUT
+const DONT_EXPIRE_PASSWORD: u32 = 0x1_0000; // MS-ADTS 2.2.16
+const SMARTCARD_REQUIRED: u32 = 0x4_0000;
+/// Of another domain, a workstation, a domain controller: accounts that no person signs in with.
+const TRUST_ACCOUNTS: u32 = 0x800 | 0x1000 | 0x2000;
 
 pub(crate) const FOUND_ATTRIBUTES: &[&str] = &[
     "objectGUID",
@@ -99,6 +107,7 @@ pub(crate) const ACCOUNT_ATTRIBUTES: &[&str] = &[
     "displayName",
     "adminCount",
     "pwdLastSet",
+    "accountExpires",
     "msDS-User-Account-Control-Computed",
 ];
 
@@ -134,6 +143,9 @@ pub(crate) fn account(entry: &Entry, domain_controller: &str) -> Option<Account>
             .is_some_and(|bits| bits & LOCKED_OUT != 0),
         admin_count: entry.text("adminCount") == Some("1"),
         pwd_last_set: pwd_last_set(entry.text("pwdLastSet")),
+        expires: file_time(entry.text("accountExpires")),
+        password_never_expires: has_flag(entry, DONT_EXPIRE_PASSWORD),
+        smart_card_required: has_flag(entry, SMARTCARD_REQUIRED),
         is_person: is_person(entry),
         domain_controller: domain_controller.to_owned(),
     })
@@ -176,6 +188,13 @@ fn upn(entry: &Entry) -> Option<UserPrincipalName> {
     entry.text("userPrincipalName")?.parse().ok()
 }
 
+/// Whether `userAccountControl` has one of these bits (MS-ADTS 2.2.16).
+fn has_flag(entry: &Entry, bits: u32) -> bool {
+    entry
+        .bits("userAccountControl")
+        .is_some_and(|control| control & bits != 0)
+}
+
 /// Enabled only if the directory says so: without the attribute (no right to read it) it is not.
 fn enabled(entry: &Entry) -> bool {
     entry
@@ -184,7 +203,8 @@ fn enabled(entry: &Entry) -> bool {
 }
 
 /// inetOrgPerson, computers and managed service accounts are all below `user` in the class tree
-/// (MS-ADSC); group managed accounts below `computer`.
+/// (MS-ADSC); group managed accounts below `computer`. What trusts another domain is a plain `user`,
+/// told by its flag alone.
 fn is_person(entry: &Entry) -> bool {
     let is = |class: &str| {
         entry
@@ -201,10 +221,17 @@ fn is_person(entry: &Entry) -> bool {
         ]
         .into_iter()
         .any(is)
+        && !has_flag(entry, TRUST_ACCOUNTS)
 }
 
-/// 100 ns since 1601 (MS-DTYP 2.3.3). What cannot be read counts as never set.
+/// What cannot be read counts as never set.
 pub(crate) fn pwd_last_set(text: Option<&str>) -> PwdLastSet {
+    file_time(text).map_or(PwdLastSet::MustChange, PwdLastSet::At)
+}
+
+/// 100 ns since 1601 (MS-DTYP 2.3.3). None for 0, and for what lies beyond every calendar: the
+/// greatest number means never (MS-ADA1, accountExpires).
+fn file_time(text: Option<&str>) -> Option<OffsetDateTime> {
     const SECONDS_FROM_1601_TO_1970: i128 = 11_644_473_600;
     text.and_then(|text| text.parse::<i64>().ok())
         .filter(|ticks| *ticks > 0)
@@ -212,7 +239,6 @@ pub(crate) fn pwd_last_set(text: Option<&str>) -> PwdLastSet {
             let nanoseconds = i128::from(ticks) * 100 - SECONDS_FROM_1601_TO_1970 * 1_000_000_000;
             OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()
         })
-        .map_or(PwdLastSet::MustChange, PwdLastSet::At)
 }
 
 #[cfg(test)]
@@ -277,6 +303,39 @@ mod tests {
         assert_eq!(
             account.pwd_last_set,
             PwdLastSet::At(datetime!(2024-01-17 21:20:00.0000001 UTC))
+        );
+    }
+
+    #[test]
+    fn what_trusts_another_domain_is_nobody() {
+        for (control, person) in [
+            ("512", true),
+            ("2080", false), // with no password needed, as a trust is made
+            ("4096", false),
+            ("532480", false), // a domain controller, trusted for delegation
+        ] {
+            let entry = entry(&["top", "person", "user"], control);
+            assert_eq!(found(&entry).unwrap().is_person, person, "{control}");
+        }
+    }
+
+    #[test]
+    fn what_makes_a_password_useless_is_read() {
+        let read = |control| account(&entry(&["user"], control), "ldaps://dc1:636").unwrap();
+        let flags = |control| {
+            let account = read(control);
+            (account.password_never_expires, account.smart_card_required)
+        };
+        assert_eq!(flags("512"), (false, false));
+        assert_eq!(flags("66048"), (true, false));
+        assert_eq!(flags("262656"), (false, true));
+        assert_eq!(read("512").expires, None);
+        for never in ["0", "9223372036854775807"] {
+            assert_eq!(file_time(Some(never)), None);
+        }
+        assert_eq!(
+            file_time(Some("133500000000000000")),
+            Some(datetime!(2024-01-17 21:20:00 UTC))
         );
     }
 

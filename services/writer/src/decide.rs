@@ -1,5 +1,7 @@
 //! The rules, without a network: may this operation be written to this account, and did it happen?
 
+mod worth;
+
 use time::Duration;
 
 use directory::{
@@ -221,6 +223,8 @@ pub(crate) fn notes(
     account: &Account,
     rules: Rules,
     sent: Sent,
+    clock: &ControllerClock,
+    now: OffsetDateTime,
 ) -> Vec<String> {
     let mut notes = Vec::new();
     if operation.kind == Kind::Reset {
@@ -250,6 +254,7 @@ pub(crate) fn notes(
     if operation.kind == Kind::Unlock && !account.locked {
         notes.push("the account was not locked".to_owned());
     }
+    notes.extend(worth::remarks(operation, account, clock, now));
     notes
 }
 

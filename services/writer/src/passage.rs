@@ -7,6 +7,7 @@ mod misled;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bus::{Delivery, Message, Publisher, Truth};
+use directory::Account;
 use operation::{Applied, DomainName, ForestId, Outcome, Reason, Refusal, Status};
 use prost::Message as _;
 use proto::v1;
@@ -128,7 +129,7 @@ impl Passage {
                     "an earlier delivery had written it",
                 );
                 self.observer.reconciled(true);
-                let notes = notes(&work.operation, &account, self.rules, Sent::Before);
+                let notes = self.notes(domain, work, &account, Sent::Before);
                 return Some(End {
                     outcome: Outcome::Applied(Applied { notes }),
                     write: None,
@@ -152,6 +153,13 @@ impl Passage {
         self.observer
             .directory(work.operation.kind, began.elapsed());
         end
+    }
+
+    /// What to remark on a success.
+    fn notes(&self, domain: &Domain, work: &Work, account: &Account, sent: Sent) -> Vec<String> {
+        let clock = domain.directory.clock_of(&account.domain_controller);
+        let now = OffsetDateTime::now_utc();
+        notes(&work.operation, account, self.rules, sent, &clock, now)
     }
 
     fn open(&self, work: &mut Work) -> Result<Option<Contents>, Refusal> {

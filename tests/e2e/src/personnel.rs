@@ -98,6 +98,20 @@ impl DomainController {
         Ok(())
     }
 
+    /// Sets one attribute of the person to one value.
+    pub async fn set(&self, person: &Person, attribute: &str, value: &str) -> anyhow::Result<()> {
+        let change = Mod::Replace(attribute, HashSet::from([value]));
+        let mut connection = self.as_administrator().await?;
+        connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .modify(&person.dn(), vec![change])
+            .await?
+            .success()
+            .with_context(|| format!("{attribute} of {} cannot be set", person.object))?;
+        Ok(())
+    }
+
     /// Another name to sign in with.
     pub async fn set_user_principal_name(
         &self,

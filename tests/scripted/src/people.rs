@@ -23,6 +23,8 @@ pub struct Person {
     /// None: to be changed at the next sign-in.
     pub pwd_last_set: Option<OffsetDateTime>,
     pub enabled: bool,
+    /// Further bits of `userAccountControl` (MS-ADTS 2.2.16).
+    pub flags: u32,
     pub locked: bool,
     pub may_change_password: bool,
     pub wrong_passwords: u32,
@@ -46,6 +48,7 @@ impl Person {
             history: Vec::new(),
             pwd_last_set: Some(OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000)),
             enabled: true,
+            flags: 0x200,
             locked: false,
             may_change_password: true,
             wrong_passwords: 0,
@@ -102,7 +105,7 @@ impl Person {
             ("userPrincipalName", text(&self.user_principal_name())),
             (
                 "userAccountControl",
-                number(if self.enabled { 0x200 } else { 0x202 }),
+                number(i64::from(self.flags | if self.enabled { 0 } else { 2 })),
             ),
             (
                 "msDS-User-Account-Control-Computed",

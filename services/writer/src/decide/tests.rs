@@ -45,6 +45,9 @@ pub(crate) fn account() -> Account {
         locked: false,
         admin_count: false,
         pwd_last_set: PwdLastSet::At(ADMITTED - Duration::days(3)),
+        expires: None,
+        password_never_expires: false,
+        smart_card_required: false,
         is_person: true,
         domain_controller: "ldaps://127.0.0.11:636".to_owned(),
     }
@@ -231,13 +234,61 @@ fn a_reset_says_whether_history_was_checked() {
         (&administrator, Sent::ByUs(Some(CONTROL)), "was checked"),
         (&user, Sent::Before, "is not known"),
     ] {
-        let notes = notes(operation, &account(), RULES, sent);
+        let notes = notes(operation, &account(), RULES, sent, &clock(), ADMITTED);
         assert!(notes.len() == 1 && notes[0].contains(said), "{notes:?}");
     }
     for kind in [Kind::Change, Kind::Unlock] {
         let mut account = account();
         account.locked = true;
-        let notes = notes(&operation(kind), &account, RULES, Sent::ByUs(None));
+        let sent = Sent::ByUs(None);
+        let notes = notes(&operation(kind), &account, RULES, sent, &clock(), ADMITTED);
         assert!(notes.is_empty(), "{notes:?}");
     }
+}
+
+#[test]
+fn what_a_success_is_worth_is_said() {
+    let now = ADMITTED + Duration::seconds(2);
+    let said = |operation: &Operation, account: &Account| {
+        notes(operation, account, RULES, Sent::Before, &clock(), now).join("; ")
+    };
+    let expired = Account {
+        expires: Some(ADMITTED - Duration::days(1)),
+        ..account()
+    };
+    for kind in Kind::ALL {
+        let said = said(&operation(kind), &expired);
+        assert!(
+            said.contains("the account expired on 2026-02-28"),
+            "{kind}: {said}"
+        );
+    }
+    for expires in [None, Some(now), Some(now + Duration::days(1))] {
+        let account = Account {
+            expires,
+            ..account()
+        };
+        let said = said(&operation(Kind::Reset), &account);
+        assert!(!said.contains("expired"), "{said}");
+    }
+
+    let forced = Operation {
+        must_change_at_next_sign_in: true,
+        ..operation(Kind::Reset)
+    };
+    let everlasting = Account {
+        password_never_expires: true,
+        ..account()
+    };
+    assert!(said(&forced, &everlasting).contains("has no effect"));
+    assert!(!said(&operation(Kind::Reset), &everlasting).contains("has no effect"));
+    assert!(!said(&forced, &account()).contains("has no effect"));
+
+    let carded = Account {
+        smart_card_required: true,
+        ..account()
+    };
+    assert!(said(&operation(Kind::Reset), &carded).contains("smart card"));
+    assert!(said(&forced, &carded).contains("has no effect"));
+    assert!(!said(&operation(Kind::Unlock), &carded).contains("smart card"));
 }

@@ -12,7 +12,7 @@ use bus::Delivery;
 use super::{ASK_AGAIN_AFTER, End, PATIENCE, Passage};
 use crate::{
     Domain,
-    decide::{Rules, Sent, notes, permit, set_since_admission, superseded},
+    decide::{Rules, Sent, permit, set_since_admission, superseded},
     work::Work,
 };
 
@@ -170,7 +170,7 @@ impl Passage {
                     began: to_micros(receipt.began),
                     ended: to_micros(receipt.ended),
                 };
-                let notes = notes(&work.operation, account, self.rules, sent);
+                let notes = self.notes(domain, work, account, sent);
                 Ok(Some(End {
                     outcome: Outcome::Applied(Applied { notes }),
                     write: Some(write),

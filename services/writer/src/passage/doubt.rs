@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{ASK_AGAIN_AFTER, End, Passage};
 use crate::{
     Domain,
-    decide::{Sent, happened, is_set_since_admission_perhaps, notes},
+    decide::{Sent, happened, is_set_since_admission_perhaps},
     observe::Doubt,
     work::Work,
 };
@@ -37,7 +37,7 @@ impl Passage {
         {
             work.step(&self.service, "reconciled", "it had been written");
             self.observer.reconciled(true);
-            let notes = notes(&work.operation, before, self.rules, sent);
+            let notes = self.notes(domain, work, before, sent);
             return End {
                 outcome: Outcome::Applied(Applied { notes }),
                 write: None,

@@ -1,6 +1,7 @@
 //! The product from outside, on the running lab: what is asked for at the door is true at the domain controller.
 
 mod access;
+mod account_states;
 mod admission;
 mod anchors;
 mod applied;

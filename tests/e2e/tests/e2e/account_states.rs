@@ -1,0 +1,91 @@
+//! Accounts that a password alone does not open, or whose settings overrule what was asked: the
+//! directory carries the write out, and the answer says what it is worth.
+
+use anyhow::ensure;
+use e2e::{Answer, DomainController, Event, Person, SignIn, World, fresh_password};
+use uuid::Uuid;
+
+const PEOPLE: &str = "People";
+
+async fn hire(forest: &DomainController, role: &str) -> anyhow::Result<Person> {
+    let unique = Uuid::new_v4().simple().to_string();
+    let login = format!("{role}-{}", unique.get(..8).unwrap_or_default());
+    forest.hire(&login, PEOPLE, None).await
+}
+
+fn ensure_noted(answer: &Answer, wanted: &str) -> anyhow::Result<()> {
+    let notes = answer.body["notes"].to_string();
+    ensure!(notes.contains(wanted), "no {wanted:?} in {notes}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_expired_account_gets_its_password_and_the_truth() -> anyhow::Result<()> {
+    let world = World::enter().await?;
+    for forest in &world.forests {
+        let person = hire(forest, "expired").await?;
+        let name = &person.user_principal_name;
+        // 2024-01-17, in 100 ns since 1601
+        forest
+            .set(&person, "accountExpires", "133500000000000000")
+            .await?;
+        let new = fresh_password();
+        let answer = world.door.send(&Event::reset(name, &new)).await?;
+        answer.expect_applied()?;
+        ensure_noted(&answer, "the account expired on 2024-01-17")?;
+        // MS-ERREF: ERROR_ACCOUNT_EXPIRED
+        assert_eq!(
+            forest.sign_in(name, &new).await?,
+            SignIn::Refused("701".to_owned())
+        );
+        let answer = world.door.send(&Event::unlock(name)).await?;
+        answer.expect_applied()?;
+        ensure_noted(&answer, "the account expired on 2024-01-17")?;
+
+        forest.set(&person, "accountExpires", "0").await?;
+        let newest = fresh_password();
+        let answer = world.door.send(&Event::reset(name, &newest)).await?;
+        answer.expect_applied()?;
+        ensure!(!answer.body["notes"].to_string().contains("expired"));
+        forest.prove(name, &new, &newest).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_password_that_never_expires_need_not_be_changed() -> anyhow::Result<()> {
+    let world = World::enter().await?;
+    for forest in &world.forests {
+        let person = hire(forest, "everlasting").await?;
+        let name = &person.user_principal_name;
+        // MS-ADTS 2.2.16: a normal account, DONT_EXPIRE_PASSWD
+        forest.set(&person, "userAccountControl", "66048").await?;
+        let new = fresh_password();
+        let event = Event::reset(name, &new)
+            .by_administrator()
+            .must_change_at_next_sign_in();
+        let answer = world.door.send(&event).await?;
+        answer.expect_applied()?;
+        ensure_noted(
+            &answer,
+            "has no effect: the account's password never expires",
+        )?;
+        forest.prove(name, &person.password, &new).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_needs_a_smart_card_is_told_so() -> anyhow::Result<()> {
+    let world = World::enter().await?;
+    for forest in &world.forests {
+        let person = hire(forest, "carded").await?;
+        // MS-ADTS 2.2.16: a normal account, SMARTCARD_REQUIRED
+        forest.set(&person, "userAccountControl", "262656").await?;
+        let event = Event::reset(&person.user_principal_name, &fresh_password());
+        let answer = world.door.send(&event).await?;
+        answer.expect_applied()?;
+        ensure_noted(&answer, "demands a smart card")?;
+    }
+    Ok(())
+}
