@@ -5,6 +5,7 @@
 //! file path only, so none is in the file, the environment or `/proc`. Relative paths, wherever
 //! they were written, are relative to the file's folder.
 
+mod protected;
 mod sections;
 
 use std::{
@@ -21,9 +22,10 @@ use figment::{
 use secrecy::SecretString;
 use toml::de::{DeTable, DeValue};
 
+pub use protected::{ProtectedAccounts, Treatment};
 pub use sections::{
-    Audit, Broker, Config, Domain, Forest, Intake, Ledger, LogFormat, PolicyHints,
-    ProtectedAccounts, Resolver, Sealing, SendHints, Service, Telemetry, Tokens, Writer,
+    Audit, Broker, Config, Domain, Forest, Intake, Ledger, LogFormat, PolicyHints, Resolver,
+    Sealing, SendHints, Service, Telemetry, Tokens, Writer,
 };
 
 const ENVIRONMENT_PREFIX: &str = "WRITEBACK_";

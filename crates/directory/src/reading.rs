@@ -58,7 +58,7 @@ impl Entry {
             .map(i32::cast_unsigned)
     }
 
-    fn values(&self, attribute: &str) -> &[Vec<u8>] {
+    pub(crate) fn values(&self, attribute: &str) -> &[Vec<u8>] {
         self.attributes
             .get(&attribute.to_ascii_lowercase())
             .map_or(&[], Vec::as_slice)

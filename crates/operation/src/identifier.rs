@@ -210,6 +210,14 @@ impl SecurityIdentifier {
         bytes
     }
 
+    pub const fn authority(&self) -> u64 {
+        self.authority
+    }
+
+    pub fn sub_authorities(&self) -> &[u32] {
+        &self.sub_authorities
+    }
+
     /// The relative identifier: the last part, which numbers the account in its domain.
     pub fn relative_identifier(&self) -> Option<u32> {
         self.sub_authorities.last().copied()

@@ -5,7 +5,7 @@ mod worth;
 use time::Duration;
 
 use directory::{
-    Account, Opens, PolicyHints, PwdLastSet,
+    Account, Membership, Opens, PolicyHints, PwdLastSet,
     clock::{Comparison, ControllerClock},
     scope::Scope,
 };
@@ -15,7 +15,8 @@ use time::OffsetDateTime;
 /// What the operator has configured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
-    pub(crate) refuse_protected: bool,
+    pub(crate) users_reach_protected: bool,
+    pub(crate) administrators_reach_protected: bool,
     /// By how much the clocks of our own machines may differ.
     pub(crate) clock_skew: Duration,
     pub(crate) users_hints: PolicyHints,
@@ -23,6 +24,14 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
+    /// Whether who began this may reach protected accounts.
+    fn reaches_protected(self, operation: &Operation) -> bool {
+        match operation.initiator.kind {
+            InitiatorKind::User => self.users_reach_protected,
+            InitiatorKind::Administrator => self.administrators_reach_protected,
+        }
+    }
+
     /// Whether this reset is to be sent with policy hints.
     pub(crate) fn policy_hints(self, operation: &Operation) -> PolicyHints {
         match operation.initiator.kind {
@@ -78,11 +87,16 @@ pub(crate) fn permit(
             "the account is outside the organizational units in which writeback may act",
         ));
     }
-    if rules.refuse_protected && is_protected(account) {
+    if account.is_krbtgt {
         return Err(Refusal::new(
             Reason::ProtectedAccount,
-            "the account is, or was, a member of a protected group, or is built in",
+            "the account holds Kerberos keys (krbtgt): nobody may set its password here",
         ));
+    }
+    if let Some(why) = protection(account)
+        && !rules.reaches_protected(operation)
+    {
+        return Err(Refusal::new(Reason::ProtectedAccount, why));
     }
     if !account.enabled {
         return Err(Refusal::new(
@@ -104,14 +118,25 @@ pub(crate) fn permit(
     Ok(())
 }
 
-/// `adminCount`, or one of the built-in accounts (MS-SAMR 2.2.1.14: Administrator, krbtgt).
-fn is_protected(account: &Account) -> bool {
-    let built_in = account
+/// Why the account is protected, if it is. `adminCount` alone says too little: the directory stamps it
+/// up to an hour later, and on no member of an operators' group that `dSHeuristics` excludes.
+fn protection(account: &Account) -> Option<String> {
+    const ADMINISTRATOR: u32 = 500; // MS-SAMR 2.2.1.14, DOMAIN_USER_RID_ADMIN
+    let rid = account
         .sid
         .as_ref()
-        .and_then(operation::SecurityIdentifier::relative_identifier)
-        .is_some_and(|rid| matches!(rid, 500 | 502));
-    account.admin_count || built_in
+        .and_then(operation::SecurityIdentifier::relative_identifier);
+    if rid == Some(ADMINISTRATOR) {
+        return Some("the account is the domain's built-in Administrator".to_owned());
+    }
+    if let Membership::Protected(group) = account.membership {
+        return Some(format!(
+            "the account is a member of {group}, itself or through other groups"
+        ));
+    }
+    account.admin_count.then(|| {
+        "the account is, or once was, a member of a protected group (adminCount is 1)".to_owned()
+    })
 }
 
 fn disagreement(user: &UserReference, account: &Account) -> Option<&'static str> {
@@ -250,6 +275,13 @@ pub(crate) fn notes(
                     .to_owned()
             }
         });
+    }
+    if account.membership == Membership::Unreadable && !rules.reaches_protected(operation) {
+        notes.push(
+            "the account's groups could not be read (tokenGroups): whether it is protected was told \
+             by adminCount alone"
+                .to_owned(),
+        );
     }
     if operation.kind == Kind::Unlock && !account.locked {
         notes.push("the account was not locked".to_owned());

@@ -61,8 +61,10 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
                 .map(String::as_str),
         ),
         rules: decide::Rules {
-            refuse_protected: settings.writer.protected_accounts
-                == config::ProtectedAccounts::Refuse,
+            users_reach_protected: reaches(settings.writer.protected_accounts.users),
+            administrators_reach_protected: reaches(
+                settings.writer.protected_accounts.administrators,
+            ),
             clock_skew: time::Duration::milliseconds(
                 i64::try_from(settings.writer.clock_skew_milliseconds).unwrap_or(i64::MAX),
             ),
@@ -91,6 +93,10 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     }
     while under_way.next().await.is_some() {}
     Ok(())
+}
+
+fn reaches(treatment: config::Treatment) -> bool {
+    treatment == config::Treatment::Allow
 }
 
 fn hints(setting: config::SendHints) -> PolicyHints {

@@ -112,6 +112,52 @@ impl DomainController {
         Ok(())
     }
 
+    /// A new group among the people, with the person as its only member, in this built-in group.
+    pub async fn nest(&self, person: &Person, name: &str, built_in: &str) -> anyhow::Result<()> {
+        let dn = format!("CN={name},OU=People,{}", self.forest.base_dn);
+        let one = |value: &str| HashSet::from([value.to_owned()]);
+        let attributes = vec![
+            ("objectClass".to_owned(), one("group")),
+            ("sAMAccountName".to_owned(), one(name)),
+            ("member".to_owned(), one(&person.dn())),
+            // MS-ADTS 2.2.12: a security group, of the domain
+            ("groupType".to_owned(), one("-2147483644")),
+        ];
+        let mut connection = self.as_administrator().await?;
+        connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .add(&dn, attributes)
+            .await?
+            .success()
+            .with_context(|| format!("{dn} cannot be made"))?;
+        self.change_members(Mod::Add, built_in, &dn).await
+    }
+
+    /// Takes the group out of the built-in one again.
+    pub async fn unnest(&self, name: &str, built_in: &str) -> anyhow::Result<()> {
+        let dn = format!("CN={name},OU=People,{}", self.forest.base_dn);
+        self.change_members(Mod::Delete, built_in, &dn).await
+    }
+
+    async fn change_members<'a>(
+        &self,
+        act: impl FnOnce(&'a str, HashSet<&'a str>) -> Mod<&'a str>,
+        built_in: &str,
+        member: &'a str,
+    ) -> anyhow::Result<()> {
+        let group = format!("CN={built_in},CN=Builtin,{}", self.forest.base_dn);
+        let mut connection = self.as_administrator().await?;
+        connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .modify(&group, vec![act("member", HashSet::from([member]))])
+            .await?
+            .success()
+            .with_context(|| format!("the members of {group} cannot be changed"))?;
+        Ok(())
+    }
+
     /// Another name to sign in with.
     pub async fn set_user_principal_name(
         &self,

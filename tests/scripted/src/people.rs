@@ -1,6 +1,6 @@
 //! The people of the scripted domain, and how the directory shows them.
 
-use operation::{ObjectGuid, SourceAnchor};
+use operation::{ObjectGuid, SecurityIdentifier, SourceAnchor};
 use rasn_ldap::Filter;
 use time::OffsetDateTime;
 
@@ -23,7 +23,9 @@ pub struct Person {
     /// None: to be changed at the next sign-in.
     pub pwd_last_set: Option<OffsetDateTime>,
     pub enabled: bool,
-    /// Further bits of `userAccountControl` (MS-ADTS 2.2.16).
+    /// The groups it is in, itself or through others; none, where that may not be read.
+    pub token_groups: Vec<SecurityIdentifier>,
+    /// Bits of `userAccountControl` (MS-ADTS 2.2.16).
     pub flags: u32,
     pub locked: bool,
     pub may_change_password: bool,
@@ -48,6 +50,7 @@ impl Person {
             history: Vec::new(),
             pwd_last_set: Some(OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000)),
             enabled: true,
+            token_groups: "S-1-5-21-1001-1002-1003-513".parse().into_iter().collect(),
             flags: 0x200,
             locked: false,
             may_change_password: true,
@@ -113,6 +116,13 @@ impl Person {
             ),
             ("pwdLastSet", number(self.pwd_last_set.map_or(0, ticks))),
         ];
+        if !self.token_groups.is_empty() {
+            let groups = self.token_groups.iter();
+            attributes.push((
+                "tokenGroups",
+                groups.map(SecurityIdentifier::to_bytes).collect(),
+            ));
+        }
         if !allowed.is_empty() {
             attributes.push(("allowedAttributesEffective", allowed));
         }

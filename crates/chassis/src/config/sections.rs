@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use operation::{DomainName, ForestId};
 use serde::Deserialize;
 
+use super::ProtectedAccounts;
+
 /// The whole file. Every service reads the same file and takes what it needs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -256,17 +258,9 @@ impl Default for Writer {
             connections: 4,
             write_timeout_seconds: 5,
             clock_skew_milliseconds: 500,
-            protected_accounts: ProtectedAccounts::Refuse,
+            protected_accounts: ProtectedAccounts::default(),
         }
     }
-}
-
-/// What a writer does with accounts whose `adminCount` is set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ProtectedAccounts {
-    Refuse,
-    Allow,
 }
 
 #[derive(Debug, Clone, Deserialize)]

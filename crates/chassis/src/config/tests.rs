@@ -54,10 +54,48 @@ fn paths_are_relative_to_the_file_and_the_rest_has_defaults() {
         Path::new("/etc/writeback/keys/jwks.json")
     );
     assert_eq!(config.service.shutdown_grace_seconds, 20);
-    assert_eq!(config.writer.protected_accounts, ProtectedAccounts::Refuse);
+    assert_eq!(
+        config.writer.protected_accounts,
+        ProtectedAccounts::default()
+    );
     let corp = config.forest(&"corp".parse().unwrap()).unwrap();
     assert_eq!(corp.ca_file, Path::new("/etc/writeback/corp.pem"));
     assert!(config.forest(&"emea".parse().unwrap()).is_none());
+}
+
+#[test]
+fn protected_accounts_are_refused_to_whom_they_are_not_allowed() {
+    use Treatment::{Allow, Refuse};
+
+    let read = |value: &str, environment: &[(&str, &str)]| {
+        let text = format!("{FULL}\n[writer]\nprotected_accounts = {value}\n");
+        parse(&text, environment).map(|config| {
+            let treated = config.writer.protected_accounts;
+            (treated.users, treated.administrators)
+        })
+    };
+    assert_eq!(
+        read(r#"{ users = "allow" }"#, &[]).unwrap(),
+        (Allow, Refuse)
+    );
+    assert_eq!(
+        read(r#"{ administrators = "allow" }"#, &[]).unwrap(),
+        (Refuse, Allow)
+    );
+    assert_eq!(read(r#""allow""#, &[]).unwrap(), (Allow, Allow));
+    assert_eq!(read(r#""refuse""#, &[]).unwrap(), (Refuse, Refuse));
+    let variable = "WRITEBACK_WRITER__PROTECTED_ACCOUNTS__USERS";
+    assert_eq!(read("{}", &[(variable, "allow")]).unwrap(), (Allow, Refuse));
+    for (wrong, told) in [
+        (r#""perhaps""#, "allow"),
+        ("true", "{ users = …, administrators = … }"),
+        (r#"{ helpdesk = "allow" }"#, "administrators"),
+        (r#"{ users = "perhaps" }"#, "refuse"),
+    ] {
+        let refusal = read(wrong, &[]).unwrap_err().to_string();
+        assert!(refusal.contains(told), "{wrong}: {refusal}");
+        assert!(refusal.contains("protected_accounts"), "{wrong}: {refusal}");
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@ use super::*;
 
 const ADMITTED: OffsetDateTime = datetime!(2026-03-01 12:00:00 UTC);
 const RULES: Rules = Rules {
-    refuse_protected: true,
+    users_reach_protected: false,
+    administrators_reach_protected: false,
     clock_skew: Duration::milliseconds(500),
     users_hints: PolicyHints::WhenAvailable,
     administrators_hints: PolicyHints::Never,
@@ -44,6 +45,8 @@ pub(crate) fn account() -> Account {
         enabled: true,
         locked: false,
         admin_count: false,
+        membership: Membership::Ordinary,
+        is_krbtgt: false,
         pwd_last_set: PwdLastSet::At(ADMITTED - Duration::days(3)),
         expires: None,
         password_never_expires: false,
@@ -98,11 +101,6 @@ fn what_may_not_be_written_says_why() {
         }),
         Reason::ProtectedAccount
     );
-    let krbtgt = Account {
-        sid: "S-1-5-21-1-2-3-502".parse().ok(),
-        ..account()
-    };
-    assert_eq!(refused(krbtgt), Reason::ProtectedAccount);
     assert_eq!(
         refused(Account {
             is_person: false,
@@ -291,4 +289,74 @@ fn what_a_success_is_worth_is_said() {
     assert!(said(&operation(Kind::Reset), &carded).contains("smart card"));
     assert!(said(&forced, &carded).contains("has no effect"));
     assert!(!said(&operation(Kind::Unlock), &carded).contains("smart card"));
+}
+
+#[test]
+fn protected_accounts_are_reached_only_by_whom_the_operator_lets() {
+    let scope = Scope::new(&[], &[]).expect("a scope");
+    let protected = [
+        Account {
+            admin_count: true,
+            ..account()
+        },
+        Account {
+            membership: Membership::Protected("Print Operators"),
+            ..account()
+        },
+        Account {
+            sid: "S-1-5-21-1-2-3-500".parse().ok(),
+            ..account()
+        },
+    ];
+    let krbtgt = Account {
+        is_krbtgt: true,
+        ..account()
+    };
+    let mut by_administrator = operation(Kind::Reset);
+    by_administrator.initiator.kind = InitiatorKind::Administrator;
+    for (users_reach_protected, administrators_reach_protected) in
+        [(false, false), (true, false), (false, true), (true, true)]
+    {
+        let rules = Rules {
+            users_reach_protected,
+            administrators_reach_protected,
+            ..RULES
+        };
+        for (operation, reaches) in [
+            (&operation(Kind::Reset), users_reach_protected),
+            (&operation(Kind::Unlock), users_reach_protected),
+            (&by_administrator, administrators_reach_protected),
+        ] {
+            for account in &protected {
+                let permitted = permit(operation, account, &scope, rules);
+                assert_eq!(permitted.is_ok(), reaches, "{account:?}: {permitted:?}");
+            }
+            let refusal = permit(operation, &krbtgt, &scope, rules).expect_err("never");
+            assert_eq!(refusal.reason, Reason::ProtectedAccount);
+        }
+    }
+    let refusal = permit(&by_administrator, &protected[1], &scope, RULES).expect_err("refused");
+    assert!(
+        refusal.detail.contains("Print Operators"),
+        "{}",
+        refusal.detail
+    );
+}
+
+#[test]
+fn that_groups_cannot_be_read_is_said_where_it_matters() {
+    let account = Account {
+        membership: Membership::Unreadable,
+        ..account()
+    };
+    let said = |rules| {
+        let unlock = operation(Kind::Unlock);
+        notes(&unlock, &account, rules, Sent::Before, &clock(), ADMITTED).join("; ")
+    };
+    assert!(said(RULES).contains("tokenGroups"));
+    let reaching = Rules {
+        users_reach_protected: true,
+        ..RULES
+    };
+    assert!(!said(reaching).contains("tokenGroups"));
 }

@@ -3,6 +3,7 @@
 
 use anyhow::ensure;
 use e2e::{Answer, DomainController, Event, Person, SignIn, World, fresh_password};
+use operation::Reason;
 use uuid::Uuid;
 
 const PEOPLE: &str = "People";
@@ -14,7 +15,11 @@ async fn hire(forest: &DomainController, role: &str) -> anyhow::Result<Person> {
 }
 
 fn ensure_noted(answer: &Answer, wanted: &str) -> anyhow::Result<()> {
-    let notes = answer.body["notes"].to_string();
+    let notes = answer
+        .body
+        .get("notes")
+        .map(ToString::to_string)
+        .unwrap_or_default();
     ensure!(notes.contains(wanted), "no {wanted:?} in {notes}");
     Ok(())
 }
@@ -86,6 +91,41 @@ async fn who_needs_a_smart_card_is_told_so() -> anyhow::Result<()> {
         let answer = world.door.send(&event).await?;
         answer.expect_applied()?;
         ensure_noted(&answer, "demands a smart card")?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_is_in_a_protected_group_through_another_is_left_alone() -> anyhow::Result<()> {
+    const GROUP: &str = "Account Operators";
+
+    let world = World::enter().await?;
+    for forest in &world.forests {
+        let person = hire(forest, "operator").await?;
+        let name = &person.user_principal_name;
+        let team = format!("team-{}", person.object.simple());
+        forest.nest(&person, &team, GROUP).await?;
+        let new = fresh_password();
+        for event in [
+            Event::reset(name, &new),
+            Event::reset(name, &new).by_administrator(),
+            Event::change(name, &person.password, &new),
+            Event::unlock(name),
+        ] {
+            let answer = world.door.send(&event).await?;
+            answer.expect_refused(422, Reason::ProtectedAccount)?;
+            let detail = answer.text("detail");
+            ensure!(detail.contains(GROUP), "no {GROUP} in {detail}");
+        }
+        forest.prove(name, &new, &person.password).await?;
+
+        forest.unnest(&team, GROUP).await?;
+        world
+            .door
+            .send(&Event::reset(name, &new))
+            .await?
+            .expect_applied()?;
+        forest.prove(name, &person.password, &new).await?;
     }
     Ok(())
 }
