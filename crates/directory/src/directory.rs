@@ -10,8 +10,10 @@ use tokio::time::Instant;
 
 use crate::{
     Account, ConfigurationError, DeadlineInstant, DirectoryError, Endpoint, Explained, Found,
-    Identifier, PasswordWrite, RootDse, WriteError, WriteReceipt,
-    account::{ACCOUNT_ATTRIBUTES, FOUND_ATTRIBUTES, account, allowed_attributes, found},
+    Identifier, PasswordWrite, PwdLastSet, RootDse, WriteError, WriteReceipt,
+    account::{
+        ACCOUNT_ATTRIBUTES, FOUND_ATTRIBUTES, account, allowed_attributes, found, pwd_last_set,
+    },
     clock::ControllerClock,
     connection::{Answer, CallError, Connection, tls},
     credentials::Credentials,
@@ -325,6 +327,9 @@ impl Directory {
         } = self.send(pool, guid, change, at).await?;
         match sent {
             Ok(answer) if answer.result == 0 => {
+                let expired_at_once = change.needs_unexpire()
+                    && !pool.unexpire_is_proven()
+                    && expired_at_once(pool, &lease.connection, guid).await;
                 pool.give_back(lease);
                 let clock = pool.clock();
                 Ok(WriteReceipt {
@@ -332,6 +337,7 @@ impl Directory {
                     began: clock.earliest(began),
                     ended: clock.latest(ended),
                     policy_hints,
+                    expired_at_once,
                 })
             }
             Ok(answer) => {
@@ -556,6 +562,24 @@ async fn search_at(pool: &Pool, search: &Search<'_>) -> Result<Vec<Entry>, Direc
     };
     pool.give_back(lease);
     Err(error)
+}
+
+/// Whether the password that was just set must be changed at once; not, where that cannot be read: the
+/// next reset will be looked at.
+async fn expired_at_once(pool: &Pool, connection: &Connection, guid: ObjectGuid) -> bool {
+    let Some(entry) = read_one(connection, &by_guid(guid), &["pwdLastSet"]).await else {
+        return false;
+    };
+    // without the attribute nothing is told: the service account may not read it
+    let Some(set) = entry.text("pwdLastSet") else {
+        return false;
+    };
+    let expired = pwd_last_set(Some(set)) == PwdLastSet::MustChange;
+    pool.unexpire_seen(!expired);
+    if expired {
+        tracing::warn!(endpoint = %pool.endpoint, "a reset left the password expired: Unexpire-Password is missing");
+    }
+    expired
 }
 
 /// What the service account may write on the object; None if that cannot be read.

@@ -24,12 +24,18 @@ const REST_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// evenly over the second that `currentTime` is cut to, which narrows the clock's offset fastest.
 pub(crate) const LATELY: Duration = Duration::from_millis(618);
 
+/// How long a reset that left the password valid proves that the next one will. The right is one on
+/// the domain object, the same for everybody in it, and hardly ever taken away; to read every account
+/// again would cost each reset a round trip. Where it was found missing, every reset is looked at.
+const UNEXPIRE_PROVEN_FOR: Duration = Duration::from_mins(1);
+
 #[derive(Debug, Default)]
 struct State {
     idle: Vec<Connection>,
     clock: ControllerClock,
     policy_hints: Option<&'static str>,
     clock_observed_at: Option<Instant>,
+    unexpire_proven_at: Option<Instant>,
     failed_at: Option<Instant>,
 }
 
@@ -165,6 +171,17 @@ impl Pool {
         self.state()
             .clock_observed_at
             .is_some_and(|at| at.elapsed() < LATELY)
+    }
+
+    /// A reset here left the password valid a while ago.
+    pub(crate) fn unexpire_is_proven(&self) -> bool {
+        self.state()
+            .unexpire_proven_at
+            .is_some_and(|at| at.elapsed() < UNEXPIRE_PROVEN_FOR)
+    }
+
+    pub(crate) fn unexpire_seen(&self, valid: bool) {
+        self.state().unexpire_proven_at = valid.then(Instant::now);
     }
 
     pub(crate) fn clock(&self) -> ControllerClock {

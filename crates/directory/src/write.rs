@@ -45,6 +45,9 @@ pub struct WriteReceipt {
     pub ended: OffsetDateTime,
     /// The policy-hints control that it was sent with.
     pub policy_hints: Option<&'static str>,
+    /// `pwdLastSet` is 0 after it, and it did not ask for that: the service account lacks
+    /// Unexpire-Password on the domain (MS-SAMR 3.1.1.8.7). Looked at now and then only.
+    pub expired_at_once: bool,
 }
 
 /// An attribute's name or value, wiped when dropped.
@@ -108,6 +111,17 @@ impl PasswordWrite {
             Self::Reset { new, .. } | Self::Change { new, .. } => Some(new),
             Self::Unlock => None,
         }
+    }
+
+    /// Sets a password that its owner need not change: whether it is so depends on a right on the domain.
+    pub(crate) fn needs_unexpire(&self) -> bool {
+        matches!(
+            self,
+            Self::Reset {
+                must_change: false,
+                ..
+            }
+        )
     }
 
     /// A change obeys the history without them.

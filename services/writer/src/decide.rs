@@ -2,6 +2,8 @@
 
 mod worth;
 
+pub(crate) use worth::{EXPIRED_AT_ONCE, is_expired_at_once};
+
 use time::Duration;
 
 use directory::{
@@ -238,7 +240,8 @@ pub(crate) fn is_set_since_admission_perhaps(
         PwdLastSet::At(at) => {
             clock.compare(at, operation.admitted_at, rules.clock_skew) != Comparison::Earlier
         }
-        PwdLastSet::MustChange => operation.must_change_at_next_sign_in,
+        // it was asked for, or the service account lacks Unexpire-Password: no age tells
+        PwdLastSet::MustChange => true,
     }
 }
 

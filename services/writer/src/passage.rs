@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 
 use crate::{
     Domain,
-    decide::{Rules, Sent, notes},
+    decide::{EXPIRED_AT_ONCE, Rules, Sent, is_expired_at_once, notes},
     ledger::Ledger,
     observe::{Doubt, Observer},
     own_accounts::OwnAccounts,
@@ -129,7 +129,10 @@ impl Passage {
                     "an earlier delivery had written it",
                 );
                 self.observer.reconciled(true);
-                let notes = self.notes(domain, work, &account, Sent::Before);
+                let mut notes = self.notes(domain, work, &account, Sent::Before);
+                if is_expired_at_once(&work.operation, &account) {
+                    notes.push(self.expired_at_once(work));
+                }
                 return Some(End {
                     outcome: Outcome::Applied(Applied { notes }),
                     write: None,
@@ -160,6 +163,12 @@ impl Passage {
         let clock = domain.directory.clock_of(&account.domain_controller);
         let now = OffsetDateTime::now_utc();
         notes(&work.operation, account, self.rules, sent, &clock, now)
+    }
+
+    /// Tells the ledger, and what to remark.
+    fn expired_at_once(&self, work: &mut Work) -> String {
+        work.step(&self.service, "expired at once", EXPIRED_AT_ONCE);
+        EXPIRED_AT_ONCE.to_owned()
     }
 
     fn open(&self, work: &mut Work) -> Result<Option<Contents>, Refusal> {

@@ -35,6 +35,7 @@ pub(crate) struct Knowledge {
 #[derive(Debug)]
 pub(crate) struct Changing {
     pub(crate) people: Vec<Person>,
+    pub(crate) unexpires: bool,
     rules: Vec<Rule>,
     received: Vec<Received>,
 }
@@ -51,6 +52,7 @@ impl DomainController {
             clock_ahead: script.clock_ahead,
             changing: Mutex::new(Changing {
                 people: script.people,
+                unexpires: script.unexpires,
                 rules: script.rules,
                 received: Vec::new(),
             }),
@@ -105,6 +107,11 @@ impl DomainController {
     /// Forgets every rule: from now on it is an ordinary domain controller.
     pub fn be_ordinary(&self) {
         self.knowledge.changing().rules.clear();
+    }
+
+    /// Gives the service account Unexpire-Password on the domain.
+    pub fn grant_unexpire_password(&self) {
+        self.knowledge.changing().unexpires = true;
     }
 
     /// Closes every connection that there is, as a controller does with those idle for too long.

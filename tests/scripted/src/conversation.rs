@@ -276,10 +276,14 @@ impl Conversation {
         }
         let now = self.known.now();
         let mut changing = self.known.changing();
+        let unexpires = changing.unexpires;
         let mut people = changing.people.iter_mut();
         match people.find(|person| person.is_named(&request.object)) {
             None => Answer::new(ResultCode::NoSuchObject, windows::GONE),
-            Some(person) => policy::modify(person, request, controls, &self.known.policy, now),
+            Some(person) => {
+                let policy = &self.known.policy;
+                policy::modify(person, request, controls, policy, unexpires, now)
+            }
         }
     }
 

@@ -66,6 +66,7 @@ pub(crate) fn modify(
     request: &ModifyRequest,
     controls: &[SentControl],
     policy: &Policy,
+    unexpires: bool,
     now: OffsetDateTime,
 ) -> Answer {
     use ResultCode::{ConstraintViolation, InsufficientAccessRights, UnwillingToPerform};
@@ -109,10 +110,12 @@ pub(crate) fn modify(
     if let Some(refusal) = refusal {
         return refusal;
     }
+    let is_change = matches!(password, Some(Password::Change { .. }));
     if let Some(Password::Reset(new) | Password::Change { new, .. }) = password {
         let old = std::mem::replace(&mut person.password, new);
         person.history.push(old);
-        person.pwd_last_set = Some(now);
+        // MS-SAMR 3.1.1.8.7: without Unexpire-Password on the domain a reset leaves it expired
+        person.pwd_last_set = (unexpires || is_change).then_some(now);
     }
     if unlock {
         person.locked = false;

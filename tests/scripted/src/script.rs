@@ -82,6 +82,7 @@ pub struct Script {
     pub(crate) policy: Policy,
     pub(crate) controls: BTreeSet<String>,
     pub(crate) clock_ahead: time::Duration,
+    pub(crate) unexpires: bool,
     pub(crate) service_password: String,
 }
 
@@ -96,6 +97,7 @@ impl Default for Script {
                 .map(|control| (*control).to_owned())
                 .collect(),
             clock_ahead: time::Duration::ZERO,
+            unexpires: true,
             service_password: SERVICE_PASSWORD.to_owned(),
         }
     }
@@ -131,6 +133,13 @@ impl Script {
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Takes Unexpire-Password on the domain from the service account.
+    #[must_use]
+    pub fn without_unexpire_password(mut self) -> Self {
+        self.unexpires = false;
         self
     }
 

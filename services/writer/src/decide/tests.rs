@@ -360,3 +360,23 @@ fn that_groups_cannot_be_read_is_said_where_it_matters() {
     };
     assert!(!said(reaching).contains("tokenGroups"));
 }
+
+#[test]
+fn a_lost_write_that_expired_at_once_has_happened_all_the_same() {
+    let expired = Account {
+        pwd_last_set: PwdLastSet::MustChange,
+        ..account()
+    };
+    let reset = operation(Kind::Reset);
+    let judged = |opens| happened(&reset, &expired, Some(opens), &clock(), RULES);
+    assert!(judged(Opens::YesButMustChange));
+    assert!(!judged(Opens::No));
+    assert!(is_expired_at_once(&reset, &expired));
+    assert!(!is_expired_at_once(&reset, &account()));
+    assert!(!is_expired_at_once(&operation(Kind::Unlock), &expired));
+    let asked = Operation {
+        must_change_at_next_sign_in: true,
+        ..reset
+    };
+    assert!(!is_expired_at_once(&asked, &expired));
+}

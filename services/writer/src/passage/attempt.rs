@@ -170,7 +170,10 @@ impl Passage {
                     began: to_micros(receipt.began),
                     ended: to_micros(receipt.ended),
                 };
-                let notes = self.notes(domain, work, account, sent);
+                let mut notes = self.notes(domain, work, account, sent);
+                if receipt.expired_at_once {
+                    notes.push(self.expired_at_once(work));
+                }
                 Ok(Some(End {
                     outcome: Outcome::Applied(Applied { notes }),
                     write: Some(write),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use directory::Account;
+use directory::{Account, PwdLastSet};
 use operation::{Applied, Outcome, Reason, Refusal, Status};
 use sealing::Contents;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{ASK_AGAIN_AFTER, End, Passage};
 use crate::{
     Domain,
-    decide::{Sent, happened, is_set_since_admission_perhaps},
+    decide::{Sent, happened, is_expired_at_once, is_set_since_admission_perhaps},
     observe::Doubt,
     work::Work,
 };
@@ -27,17 +27,19 @@ impl Passage {
     ) -> End {
         self.observer.in_doubt(Doubt::AnswerLost);
         let is_touched = |account: &Account| {
-            !work.operation.kind.sets_password() || account.pwd_last_set != before.pwd_last_set
+            !work.operation.kind.sets_password()
+                || account.pwd_last_set != before.pwd_last_set
+                // 0 after 0 tells nothing
+                || account.pwd_last_set == PwdLastSet::MustChange
         };
         let at = Some(before.domain_controller.as_str());
-        if self
-            .look_for(domain, work, contents, at, is_touched)
-            .await
-            .is_some()
-        {
+        if let Some(after) = self.look_for(domain, work, contents, at, is_touched).await {
             work.step(&self.service, "reconciled", "it had been written");
             self.observer.reconciled(true);
-            let notes = self.notes(domain, work, before, sent);
+            let mut notes = self.notes(domain, work, before, sent);
+            if is_expired_at_once(&work.operation, &after) {
+                notes.push(self.expired_at_once(work));
+            }
             return End {
                 outcome: Outcome::Applied(Applied { notes }),
                 write: None,

@@ -1,8 +1,10 @@
 //! Accounts as Windows shows them, where Samba shows or lets make others.
 
-use directory::{Identifier, Membership};
+use directory::{Identifier, Membership, PasswordWrite, PolicyHints};
 
-use crate::Forest;
+use scripted_directory::{Act, Answer, DomainController, On, Received, ResultCode};
+
+use crate::{Forest, NEW, change, reset};
 
 #[tokio::test]
 async fn what_trusts_another_domain_is_nobody() {
@@ -35,5 +37,58 @@ async fn groups_are_read_where_they_may_be() {
         let directory = forest.directory(&[&controller]);
         let account = directory.read_account(forest.ana.guid).await.unwrap();
         assert_eq!(account.unwrap().membership, membership, "{groups:?}");
+    }
+}
+
+fn searches(controller: &DomainController) -> usize {
+    controller.count(|received| matches!(received, Received::Search { .. }))
+}
+
+#[tokio::test]
+async fn a_reset_that_leaves_the_password_expired_says_so_until_the_right_is_granted() {
+    let forest = Forest::new();
+    let script = forest.script().without_unexpire_password();
+    let controller = forest.start(script).await;
+    let directory = forest.directory(&[&controller]);
+    let expired = async |write: PasswordWrite| {
+        let receipt = forest.write(&directory, &write).await.unwrap();
+        receipt.expired_at_once
+    };
+    // each person whom it happens to is told, and what was asked for is no surprise
+    assert!(expired(reset("New-Passw0rd-1")).await);
+    assert!(expired(reset("New-Passw0rd-2")).await);
+    let asked = PasswordWrite::Reset {
+        new: "New-Passw0rd-3".into(),
+        unlock: true,
+        must_change: true,
+        policy_hints: PolicyHints::Never,
+    };
+    assert!(!expired(asked).await);
+    assert!(!expired(change("New-Passw0rd-3", "New-Passw0rd-4")).await);
+    assert_eq!(searches(&controller), 2);
+
+    controller.grant_unexpire_password();
+    assert!(!expired(reset("New-Passw0rd-5")).await);
+    let looked = searches(&controller);
+    // proven: what holds for one of the domain holds for all, and the next are spared the look
+    assert!(!expired(reset("New-Passw0rd-6")).await);
+    assert!(!expired(reset("New-Passw0rd-7")).await);
+    assert_eq!((looked, searches(&controller)), (3, 3));
+}
+
+#[tokio::test]
+async fn that_it_could_not_be_looked_at_makes_no_failure_of_a_reset() {
+    let forest = Forest::new();
+    let busy = Act::Answer(Answer::new(ResultCode::Busy, ""));
+    for act in [busy, Act::Close { carried_out: false }] {
+        let script = forest.script().without_unexpire_password();
+        let controller = forest.start(script.once(On::Search, act)).await;
+        let directory = forest.directory(&[&controller]);
+        let receipt = forest.write(&directory, &reset(NEW)).await.unwrap();
+        assert!(!receipt.expired_at_once);
+        assert_eq!(forest.password_at(&controller), NEW);
+        // nothing was learnt: the next one is looked at
+        let receipt = forest.write(&directory, &reset("New-Passw0rd-2")).await;
+        assert!(receipt.unwrap().expired_at_once);
     }
 }

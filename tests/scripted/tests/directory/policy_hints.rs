@@ -11,10 +11,12 @@ use crate::{Forest, NEW, change, hinted_reset, refused};
 
 /// The controls of the last modify.
 fn controls(controller: &DomainController) -> Vec<SentControl> {
-    match controller.received().pop() {
-        Some(Received::Modify { controls, .. }) => controls,
-        other => panic!("the last was no modify: {other:?}"),
-    }
+    let received = controller.received().into_iter().rev();
+    let mut modifies = received.filter_map(|received| match received {
+        Received::Modify { controls, .. } => Some(controls),
+        _ => None,
+    });
+    modifies.next().unwrap()
 }
 
 fn critical(oid: &str) -> SentControl {
