@@ -3,6 +3,9 @@
 //!
 //! It consumes its forest's queue, opens the seal, reads the account, writes once, and tells how it
 //! ended; it listens on no port for work. It knows no other forest, and resolves nobody.
+//!
+//! When its forest is taken out of the configuration it takes nothing more, finishes what it has in
+//! hand and ends. What is still in the queue then ends at its deadline, by the broker: `expired`.
 
 mod decide;
 mod ledger;
@@ -21,6 +24,8 @@ use chassis::{Chassis, config};
 use directory::{Directory, DirectoryConfig, PolicyHints, scope::Scope};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::DomainName;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 const CHECK: Duration = Duration::from_secs(1);
 
@@ -46,6 +51,14 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         .with_context(|| format!("sealing.private_keys_directory {}", directory.display()))?;
     let domains = domains(forest, &settings.writer)?;
     let bus = connect(&chassis).await?;
+    chassis.spawn(
+        "forest",
+        watch_forest(
+            forest.clone(),
+            chassis.config_changes(),
+            chassis.shutdown.clone(),
+        ),
+    );
     let passage = Arc::new(passage::Passage {
         forest: forest_id.clone(),
         domains,
@@ -90,6 +103,36 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         }
     }
     while under_way.next().await.is_some() {}
+    Ok(())
+}
+
+/// Asks for the end once the forest is no longer in the configuration.
+async fn watch_forest(
+    forest: config::Forest,
+    mut changes: watch::Receiver<Arc<config::Config>>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    // what changed between the start and now
+    changes.mark_changed();
+    let mut known = forest;
+    while let Some(Ok(())) = shutdown.run_until_cancelled(changes.changed()).await {
+        let config = Arc::clone(&changes.borrow_and_update());
+        match config.forest(&known.id) {
+            Some(section) if *section == known => {}
+            Some(section) => {
+                tracing::warn!(forest = %known.id, "the forest's section changed; it takes effect when this writer is started again");
+                known = section.clone();
+            }
+            None => {
+                tracing::warn!(
+                    forest = %known.id,
+                    "the forest was taken out of the configuration: this writer finishes what it has in hand and ends"
+                );
+                shutdown.cancel();
+            }
+        }
+    }
+    shutdown.cancelled().await;
     Ok(())
 }
 
