@@ -111,6 +111,11 @@ pub async fn remove_forest(place: &Place) -> anyhow::Result<()> {
         })
     })
     .await?;
+    // a domain controller that goes before it is no longer asked would be a forest that does not answer
+    until("no resolver asks it", async || {
+        nobody_asks(place).await.unwrap_or(false)
+    })
+    .await?;
     Wanted::default().store(place)?;
     let name = ADDED.domain_controller_name();
     until("its domain controller has ended", async || {
@@ -131,6 +136,27 @@ pub async fn remove_forest(place: &Place) -> anyhow::Result<()> {
     }
     say(begun, "is gone");
     Ok(())
+}
+
+/// Whether every resolver has given its domain up: an index of anchors that is kept is told as a metric.
+async fn nobody_asks(place: &Place) -> anyhow::Result<bool> {
+    let label = format!("forest=\"{}\"", ADDED.id);
+    for service in running(place)?.services {
+        if !service.name.starts_with("resolver-") {
+            continue;
+        }
+        let metrics = reqwest::get(format!("{}/metrics", service.admin))
+            .await?
+            .error_for_status()?
+            .text()
+            .await?;
+        if metrics.lines().any(|line| {
+            line.starts_with("writeback_resolver_anchors_entries{") && line.contains(&label)
+        }) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn say(begun: Instant, what: &str) {
