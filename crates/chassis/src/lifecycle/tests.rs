@@ -316,7 +316,7 @@ fn a_new_configuration_is_told_and_a_wrong_one_is_not() {
     service.send(hang_up);
     let line = service.until("does not hold");
     assert!(line.contains("ERROR"), "{line}");
-    let where_it_is = "line 9: unknown key `sealing.clock_skew_second`";
+    let where_it_is = "line 11: unknown key `sealing.clock_skew_second`";
     assert!(line.contains(where_it_is), "{line}");
     let metrics = get(&address, "/metrics");
     assert!(
