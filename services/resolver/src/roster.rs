@@ -83,21 +83,21 @@ impl Roster {
     }
 
     /// Follows the configuration until shutdown, and returns when every task of every forest ended.
-    pub(crate) async fn follow(mut self, mut changes: watch::Receiver<Arc<config::Config>>) {
+    pub(crate) async fn follow(mut self, mut updates: watch::Receiver<Arc<config::Config>>) {
         let shutdown = self.shutdown.clone();
         // what changed between the start and now
-        changes.mark_changed();
+        updates.mark_changed();
         let mut failing = false;
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                changed = changes.changed() => if changed.is_err() {
+                changed = updates.changed() => if changed.is_err() {
                     shutdown.cancelled().await;
                     break;
                 },
                 () = sleep(TRY_AGAIN_AFTER), if failing => {}
             }
-            let config = Arc::clone(&changes.borrow_and_update());
+            let config = Arc::clone(&updates.borrow_and_update());
             let applied = self.apply(&config.forests).await;
             if let Err(error) = &applied
                 && !failing
