@@ -138,13 +138,12 @@ async fn watch_forest(
                 match config.forest(&known.id) {
                     None if !was_removed => tracing::warn!(forest = %known.id,
                         "the forest was taken out of the configuration: this writer finishes what is in its queue and ends"),
-                    None => {}
                     Some(_) if was_removed => tracing::info!(forest = %known.id, "the forest is back in the configuration"),
                     Some(section) if *section != known => {
                         tracing::warn!(forest = %known.id, "the forest's section changed; it takes effect when this writer is started again");
                         known = section.clone();
                     }
-                    Some(_) => {}
+                    None | Some(_) => {}
                 }
                 quiet_since = None;
             }
