@@ -190,26 +190,29 @@ fn observe(standing: &Arc<Standing>) {
 mod tests {
     use super::*;
 
-    fn text(text: &str) -> Text {
-        Ok(text.to_owned())
+    fn held(text: &str) -> String {
+        text.to_owned()
     }
 
     #[test]
     fn a_text_is_judged_once_and_only_when_it_was_seen_twice() {
-        let mut sightings = Sightings::new(text("a"));
-        assert!(!sightings.judge(&text("a"), false));
-        assert!(!sightings.judge(&text("b"), false), "perhaps half of it");
-        assert!(!sightings.judge(&text("bc"), false), "it was");
-        assert!(sightings.judge(&text("bc"), false));
-        assert!(!sightings.judge(&text("bc"), false));
+        let mut sightings = Sightings::new(Ok(held("a")));
+        assert!(!sightings.judge(&Ok(held("a")), false));
+        assert!(
+            !sightings.judge(&Ok(held("b")), false),
+            "perhaps half of it"
+        );
+        assert!(!sightings.judge(&Ok(held("bc")), false), "it was");
+        assert!(sightings.judge(&Ok(held("bc")), false));
+        assert!(!sightings.judge(&Ok(held("bc")), false));
     }
 
     #[test]
     fn a_file_that_was_gone_for_a_moment_is_no_news() {
-        let mut sightings = Sightings::new(text("a"));
+        let mut sightings = Sightings::new(Ok(held("a")));
         let gone = Err(io::ErrorKind::NotFound);
         assert!(!sightings.judge(&gone, false));
-        assert!(!sightings.judge(&text("a"), false));
+        assert!(!sightings.judge(&Ok(held("a")), false));
         assert!(!sightings.judge(&gone, false));
         assert!(sightings.judge(&gone, false), "it stays away");
         assert!(!sightings.judge(&gone, false));
@@ -217,9 +220,9 @@ mod tests {
 
     #[test]
     fn who_asks_is_heard_at_once() {
-        let mut sightings = Sightings::new(text("a"));
-        assert!(sightings.judge(&text("b"), true));
-        assert!(!sightings.judge(&text("b"), false));
-        assert!(sightings.judge(&text("b"), true), "and every time");
+        let mut sightings = Sightings::new(Ok(held("a")));
+        assert!(sightings.judge(&Ok(held("b")), true));
+        assert!(!sightings.judge(&Ok(held("b")), false));
+        assert!(sightings.judge(&Ok(held("b")), true), "and every time");
     }
 }
