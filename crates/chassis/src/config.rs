@@ -59,10 +59,15 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
+        Self::of(path, &text)
+    }
+
+    /// What this text of the file says, with the environment over it.
+    pub(crate) fn of(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let environment: Vec<(String, String)> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Self::parse(path, &text, &environment)
+        Self::parse(path, text, &environment)
     }
 
     fn parse(

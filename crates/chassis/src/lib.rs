@@ -10,6 +10,7 @@ mod lifecycle;
 mod log;
 mod process;
 mod readiness;
+mod reload;
 pub mod rpc;
 mod telemetry;
 pub mod tls;

@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     collections::BTreeMap,
+    fs,
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -23,6 +24,7 @@ use nix::sys::{
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -30,6 +32,7 @@ use crate::{
     admin::{self, Admin},
     config::{Config, ConfigError},
     readiness::Readiness,
+    reload::Reload,
     telemetry,
 };
 
@@ -51,10 +54,18 @@ pub struct Chassis {
     pub readiness: Readiness,
     /// Cancelled when the service shall end.
     pub shutdown: CancellationToken,
+    changes: watch::Receiver<Arc<Config>>,
     tasks: Tasks,
 }
 
 impl Chassis {
+    /// The configuration in force, as it changes with the file; `config` is what the service was
+    /// started with. What is offered is a valid file, whatever else it may be. It is also offered
+    /// when SIGHUP asked for it and nothing in it changed.
+    pub fn config_changes(&self) -> watch::Receiver<Arc<Config>> {
+        self.changes.clone()
+    }
+
     /// Starts a task that is waited for at the end. An error or panic before shutdown was asked
     /// pulls the shutdown and makes the exit code 1: half a service is worse than a restart.
     pub fn spawn(
@@ -197,8 +208,15 @@ where
     }
     // an error means that a provider was installed before, and there is only this one in the tree
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let config = match Config::load(config) {
-        Ok(config) => config,
+    let loaded = fs::read_to_string(config)
+        .map_err(|source| ConfigError::Unreadable {
+            path: config.to_owned(),
+            source,
+        })
+        .and_then(|text| Ok((Config::of(config, &text)?, text)));
+    let path = config.to_owned();
+    let (config, text) = match loaded {
+        Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("writeback-{kind}: {error}");
             return ExitCode::from(EXIT_CONFIGURATION);
@@ -231,7 +249,14 @@ where
         tracing::error!(location, "a thread panicked");
     }));
 
-    let code = match runtime.block_on(live(kind, config, telemetry.metrics.clone(), service)) {
+    let reload = Reload::new(path, text, &config);
+    let code = match runtime.block_on(live(
+        kind,
+        config,
+        reload,
+        telemetry.metrics.clone(),
+        service,
+    )) {
         Ok(code) => code,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "cannot start");
@@ -254,6 +279,7 @@ fn forbid_core_dumps() -> nix::Result<()> {
 async fn live<F, Fut>(
     kind: &'static str,
     config: Config,
+    reload: Reload,
     metrics: prometheus::Registry,
     service: F,
 ) -> anyhow::Result<u8>
@@ -269,6 +295,7 @@ where
 
     let terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be heard")?;
     let interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?;
+    let hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be heard")?;
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("the admin server cannot listen on {address}"))?;
@@ -299,8 +326,11 @@ where
         config,
         readiness,
         shutdown: shutdown.clone(),
+        changes: reload.changes(),
         tasks: tasks.clone(),
     };
+    // not one of the service's tasks: a service that has nothing left to do ends without it
+    let reloading = tokio::spawn(reload.run(hang_up));
     let work = async {
         let running = tasks.enter("service");
         // called inside the guarded future: the closure itself may panic before its first await
@@ -339,6 +369,7 @@ where
         }
     }
     signals.abort();
+    reloading.abort();
     tracing::info!(code, "ended");
     Ok(code)
 }

@@ -1,13 +1,16 @@
 //! The public sealing keys this replica hands out and accepts, read again when their file changes:
 //! keys are rotated without a restart.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Guard};
+use chassis::config::Config;
 use sealing::PublicKeys;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A new forest's key is handed out no later than the forest is looked in.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeysError {
@@ -35,20 +38,39 @@ impl SealingKeys {
     /// Reads the file again. A file that is broken for a moment leaves the keys as they were.
     pub(crate) async fn refresh(&self) {
         match read(&self.path).await {
-            Ok(keys) => self.keys.store(Arc::new(keys)),
+            Ok(keys) => {
+                let (before, now) = (forests(&self.keys.load()), forests(&keys));
+                if before != now {
+                    let (before, now) = (before.join(", "), now.join(", "));
+                    tracing::info!(before, now, "other forests have sealing keys than before");
+                }
+                self.keys.store(Arc::new(keys));
+            }
             Err(error) => tracing::warn!(%error, "the sealing keys stay as they were"),
         }
     }
 
-    pub(crate) async fn keep_fresh(&self, shutdown: CancellationToken) {
-        while shutdown
-            .run_until_cancelled(tokio::time::sleep(LOOK_EVERY))
-            .await
-            .is_some()
-        {
+    /// Looks at the file every now and then, and when a new configuration says that there is news.
+    pub(crate) async fn keep_fresh(
+        &self,
+        mut changes: watch::Receiver<Arc<Config>>,
+        shutdown: CancellationToken,
+    ) {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                Ok(()) = changes.changed() => {}
+            }
             self.refresh().await;
         }
     }
+}
+
+/// The forests that can be sealed to, in order.
+fn forests(keys: &PublicKeys) -> Vec<String> {
+    let forests: BTreeSet<String> = keys.iter().map(|key| key.forest().to_string()).collect();
+    forests.into_iter().collect()
 }
 
 async fn read(path: &PathBuf) -> Result<PublicKeys, KeysError> {

@@ -88,9 +88,9 @@ pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
 
     chassis.spawn("replies", take_replies(deliveries, waiters));
     chassis.spawn("sealing keys", {
-        let shutdown = shutdown.clone();
+        let (changes, shutdown) = (chassis.config_changes(), shutdown.clone());
         async move {
-            keys.keep_fresh(shutdown).await;
+            keys.keep_fresh(changes, shutdown).await;
             Ok(())
         }
     });

@@ -1,10 +1,9 @@
 //! Asking the forests, all at once.
 
-use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use anyhow::Context as _;
-use chassis::config;
-use directory::{Directory, DirectoryConfig, DirectoryError, Identifier, scope::Scope};
+use arc_swap::ArcSwap;
+use directory::{Directory, DirectoryError, Identifier, scope::Scope};
 use futures_util::future::join_all;
 use operation::{DomainName, ForestId, Reason, Refusal, SourceAnchor, UserReference};
 use tokio::time::Instant;
@@ -17,14 +16,9 @@ use crate::{
     standstill::Gate,
 };
 
-const CONNECTIONS: usize = 8;
-
-/// Three misses in a row still leave a new anchor known within its minute.
-const INDEX_REFRESH_SECONDS: RangeInclusive<u64> = 1..=20;
-
-/// Every domain of every forest.
+/// Every domain of every forest. Whoever looks for somebody looks in those there were when it began.
 pub(crate) struct Forests {
-    domains: Vec<Domain>,
+    domains: ArcSwap<Vec<Arc<Domain>>>,
     observer: Arc<Observer>,
     remembered: Remembered,
 }
@@ -43,80 +37,27 @@ pub(crate) struct Found {
     pub(crate) remembered: bool,
 }
 
-struct Domain {
-    forest: ForestId,
-    name: DomainName,
-    scope: Scope,
-    directory: Arc<Directory>,
-    gate: Gate,
-    anchors: Arc<Anchors>,
+pub(crate) struct Domain {
+    pub(crate) forest: ForestId,
+    pub(crate) name: DomainName,
+    pub(crate) scope: Scope,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) gate: Gate,
+    pub(crate) anchors: Arc<Anchors>,
 }
 
 impl Forests {
-    pub(crate) fn new(
-        forests: &[config::Forest],
-        settings: &config::Resolver,
-        observer: Arc<Observer>,
-    ) -> anyhow::Result<Self> {
-        anyhow::ensure!(
-            INDEX_REFRESH_SECONDS.contains(&settings.index_refresh_seconds),
-            "resolver.index_refresh_seconds: from {} to {}, so that a new anchor is known within a minute",
-            INDEX_REFRESH_SECONDS.start(),
-            INDEX_REFRESH_SECONDS.end(),
-        );
-        let mut domains = Vec::new();
-        for forest in forests {
-            let ca_pem = config::read_file(&forest.ca_file)?;
-            let (account, password_file) = match (
-                &forest.reader_account,
-                &forest.reader_account_password_file,
-            ) {
-                (Some(account), Some(file)) => (account, file),
-                (None, None) => (&forest.account, &forest.account_password_file),
-                _ => anyhow::bail!(
-                    "forests `{}`: give both reader_account and reader_account_password_file, or neither",
-                    forest.id
-                ),
-            };
-            for domain in &forest.domains {
-                // the domain controllers, not the catalog: the catalog lacks mS-DS-ConsistencyGuid
-                let directory = Directory::new(DirectoryConfig {
-                    endpoints: domain.domain_controllers.clone(),
-                    ca_pem: ca_pem.clone(),
-                    account: account.clone(),
-                    password: config::read_secret(password_file)?,
-                    connections: CONNECTIONS,
-                    operation_timeout: Duration::from_secs(settings.directory_timeout_seconds),
-                })
-                .with_context(|| format!("forests `{}`, domain {}", forest.id, domain.name))?;
-                let scope = Scope::new(&domain.include, &domain.exclude)
-                    .with_context(|| format!("forests `{}`, domain {}", forest.id, domain.name))?;
-                let anchors = Anchors::new(
-                    forest.id.clone(),
-                    domain.name.clone(),
-                    Arc::clone(&directory),
-                    Duration::from_secs(settings.index_refresh_seconds),
-                    settings.state_directory.as_deref(),
-                );
-                domains.push(Domain {
-                    forest: forest.id.clone(),
-                    name: domain.name.clone(),
-                    scope,
-                    directory,
-                    gate: Gate::new(settings.concurrency),
-                    anchors,
-                });
-            }
-        }
-        anyhow::ensure!(
-            !domains.is_empty(),
-            "forests: give at least one forest with a domain"
-        );
-        Ok(Self {
-            domains,
+    pub(crate) fn new(observer: Arc<Observer>) -> Self {
+        Self {
+            domains: ArcSwap::default(),
             observer,
             remembered: Remembered::default(),
-        })
+        }
+    }
+
+    /// From now on these are asked, and no others.
+    pub(crate) fn ask(&self, domains: Vec<Arc<Domain>>) {
+        self.domains.store(Arc::new(domains));
     }
 
     /// Finds the person.
@@ -126,9 +67,10 @@ impl Forests {
         sealed_for: &[ForestId],
         search: Search,
     ) -> Result<Found, Refusal> {
-        let asked: Vec<&Domain> = self
-            .domains
+        let domains = self.domains.load_full();
+        let asked: Vec<&Domain> = domains
             .iter()
+            .map(|domain| &**domain)
             .filter(|domain| match (user.domain(), sealed_for) {
                 (Some(name), _) => domain.name == *name,
                 (None, [only]) => domain.forest == *only,
@@ -149,6 +91,8 @@ impl Forests {
         if let (Some(question), Search::MayRecall) = (&question, search)
             && let Some(located) = self.remembered.recall(question, Instant::now())
             && (sealed_for.is_empty() || sealed_for.contains(&located.forest))
+            // the domain may have been given to another forest since
+            && asked.iter().all(|domain| domain.forest == located.forest)
         {
             self.observer.asked(0);
             return Ok(Found {
@@ -187,13 +131,6 @@ impl Forests {
             }
             _ => decided,
         }
-    }
-
-    /// The tasks that keep each domain's anchors up to date, each to be run until the end.
-    pub(crate) fn anchors(&self) -> impl Iterator<Item = Arc<Anchors>> {
-        self.domains
-            .iter()
-            .map(|domain| Arc::clone(&domain.anchors))
     }
 
     async fn answers<'a>(&self, asked: &[&'a Domain], user: &UserReference) -> Vec<Answer<'a>> {

@@ -10,6 +10,7 @@ mod forests;
 mod observe;
 mod passage;
 mod remembered;
+mod roster;
 mod standstill;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -28,18 +29,19 @@ fn main() -> ExitCode {
 async fn start(chassis: Chassis) -> anyhow::Result<()> {
     let broker_ready = chassis.readiness.require("broker");
     let settings = &chassis.config;
-    let observer = Arc::new(observe::Observer::new(
-        settings.forests.iter().map(|forest| &forest.id),
-    ));
-    let forests =
-        forests::Forests::new(&settings.forests, &settings.resolver, Arc::clone(&observer))?;
-    for anchors in forests.anchors() {
-        let shutdown = chassis.shutdown.clone();
-        chassis.spawn("anchors", async move {
-            anchors.follow(shutdown).await;
-            Ok(())
-        });
-    }
+    let observer = Arc::new(observe::Observer::new());
+    let forests = Arc::new(forests::Forests::new(Arc::clone(&observer)));
+    let roster = roster::Roster::new(
+        settings,
+        Arc::clone(&forests),
+        Arc::clone(&observer),
+        chassis.shutdown.clone(),
+    )?;
+    let changes = chassis.config_changes();
+    chassis.spawn("forests", async move {
+        roster.follow(changes).await;
+        Ok(())
+    });
     let bus = connect(&chassis).await?;
     let prefetch = u16::try_from(settings.resolver.concurrency)
         .unwrap_or(u16::MAX)

@@ -36,9 +36,8 @@ impl Answered {
 }
 
 impl Observer {
-    /// Counters begin at zero, so that their first increase can be seen.
-    pub(crate) fn new<'a>(forests: impl Iterator<Item = &'a ForestId>) -> Self {
-        let observer = Self {
+    pub(crate) fn new() -> Self {
+        Self {
             durations: metric::seconds(
                 "writeback.resolver.duration",
                 "How long finding one account took, by the reason why none was found",
@@ -54,13 +53,14 @@ impl Observer {
                 "writeback.resolver.answers",
                 "What each forest's domains answered",
             ),
-        };
-        for forest in forests {
-            for answered in Answered::ALL {
-                observer.count(forest, answered, 0);
-            }
         }
-        observer
+    }
+
+    /// Counters begin at zero, so that their first increase can be seen.
+    pub(crate) fn begin(&self, forest: &ForestId) {
+        for answered in Answered::ALL {
+            self.count(forest, answered, 0);
+        }
     }
 
     fn count(&self, forest: &ForestId, answered: Answered, times: u64) {

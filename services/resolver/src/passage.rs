@@ -21,7 +21,7 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const HAND_OVER_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 pub(crate) struct Passage {
-    pub(crate) forests: Forests,
+    pub(crate) forests: Arc<Forests>,
     pub(crate) publisher: Publisher,
     pub(crate) service: String,
     pub(crate) observer: Arc<Observer>,

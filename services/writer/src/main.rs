@@ -3,6 +3,9 @@
 //!
 //! It consumes its forest's queue, opens the seal, reads the account, writes once, and tells how it
 //! ended; it listens on no port for work. It knows no other forest, and resolves nobody.
+//!
+//! When its forest is taken out of the configuration it finishes what is in the forest's queue, where
+//! nothing new arrives, and ends: what an earlier writer may have begun with, only a writer can end.
 
 mod decide;
 mod ledger;
@@ -21,8 +24,16 @@ use chassis::{Chassis, config};
 use directory::{Directory, DirectoryConfig, PolicyHints, scope::Scope};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::DomainName;
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
 
 const CHECK: Duration = Duration::from_secs(1);
+
+/// Longer than a resolver takes to see that a forest is gone, and to hand over what it had.
+const QUIET_FOR: Duration = Duration::from_secs(5);
 
 /// One domain of the forest.
 struct Domain {
@@ -78,6 +89,15 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         .unwrap_or(u16::MAX)
         .max(1);
     let mut deliveries = bus.consume(Queue::Forest(forest_id), prefetch).await?;
+    chassis.spawn(
+        "forest",
+        watch_forest(
+            forest.clone(),
+            bus.clone(),
+            chassis.config_changes(),
+            chassis.shutdown.clone(),
+        ),
+    );
 
     let mut ticks = tokio::time::interval(CHECK);
     let mut under_way = FuturesUnordered::new();
@@ -97,6 +117,56 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
 
 fn reaches(treatment: config::Treatment) -> bool {
     treatment == config::Treatment::Allow
+}
+
+/// Asks for the end once the forest is no longer in the configuration and its queue has been empty
+/// for a while.
+async fn watch_forest(
+    forest: config::Forest,
+    bus: Bus,
+    mut updates: watch::Receiver<Arc<config::Config>>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    // what changed between the start and now
+    updates.mark_changed();
+    let mut known = forest;
+    let mut quiet_since = None;
+    let mut removed = false;
+    let mut ticks = tokio::time::interval(CHECK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            Ok(()) = updates.changed() => {
+                let config = Arc::clone(&updates.borrow_and_update());
+                let was_removed = removed;
+                removed = config.forest(&known.id).is_none();
+                match config.forest(&known.id) {
+                    None if !was_removed => tracing::warn!(forest = %known.id,
+                        "the forest was taken out of the configuration: this writer finishes what is in its queue and ends"),
+                    Some(_) if was_removed => tracing::info!(forest = %known.id, "the forest is back in the configuration"),
+                    Some(section) if *section != known => {
+                        tracing::warn!(forest = %known.id, "the forest's section changed; it takes effect when this writer is started again");
+                        known = section.clone();
+                    }
+                    None | Some(_) => {}
+                }
+                quiet_since = None;
+            }
+            _ = ticks.tick(), if removed => {
+                // without an answer nobody knows
+                if bus.waiting(&Queue::Forest(known.id.clone())).await.ok() != Some(0) {
+                    quiet_since = None;
+                    continue;
+                }
+                let since = *quiet_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= QUIET_FOR {
+                    tracing::warn!(forest = %known.id, "nothing is left in the queue of the removed forest: ending");
+                    shutdown.cancel();
+                }
+            }
+        }
+    }
 }
 
 fn hints(setting: config::SendHints) -> PolicyHints {

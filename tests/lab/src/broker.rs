@@ -9,10 +9,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use nix::sys::signal::Signal;
+use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use crate::database::user;
-use crate::forest::FORESTS;
+use crate::forest::{FORESTS, ForestPlan};
 use crate::place::{
     AMQP_PORT, BROKER_METRICS_PORT, ERLANG_DISTRIBUTION_PORT, ERLANG_NAMES_PORT, MANAGEMENT_PORT,
     Place,
@@ -49,30 +50,37 @@ struct Rights {
     read: String,
 }
 
-fn rights() -> Vec<Rights> {
-    let of = |user: &str, configure: &str, write: &str, read: &str| Rights {
-        user: user.to_owned(),
-        configure: format!(r"^writeback\.({configure})$"),
-        write: format!(r"^writeback\.({write})$"),
-        read: format!(r"^writeback\.({read})$"),
-    };
-    let intake = r"requests|replies|replies\..+";
-    let resolver = "requests|forests|outcomes|replies|expired";
-    let audit = "requests|forests|outcomes|replies|expired";
-    let mut rights = vec![
-        of("intake", intake, intake, r"replies|replies\..+"),
-        of("resolver", resolver, resolver, "requests"),
-        of("audit", audit, audit, "outcomes|expired"),
-    ];
-    for forest in &FORESTS {
+impl Rights {
+    fn of(user: &str, configure: &str, write: &str, read: &str) -> Self {
+        Self {
+            user: user.to_owned(),
+            configure: format!(r"^writeback\.({configure})$"),
+            write: format!(r"^writeback\.({write})$"),
+            read: format!(r"^writeback\.({read})$"),
+        }
+    }
+
+    fn of_writer(forest: &ForestPlan) -> Self {
         let id = forest.id;
-        rights.push(of(
+        Self::of(
             &format!("writer-{id}"),
             &format!(r"requests|forests|forest\.{id}|outcomes|replies|expired"),
             &format!(r"requests|forest\.{id}|outcomes|replies|expired"),
             &format!(r"forests|forest\.{id}"),
-        ));
+        )
     }
+}
+
+fn rights() -> Vec<Rights> {
+    let intake = r"requests|replies|replies\..+";
+    let resolver = "requests|forests|outcomes|replies|expired";
+    let audit = "requests|forests|outcomes|replies|expired";
+    let mut rights = vec![
+        Rights::of("intake", intake, intake, r"replies|replies\..+"),
+        Rights::of("resolver", resolver, resolver, "requests"),
+        Rights::of("audit", audit, audit, "outcomes|expired"),
+    ];
+    rights.extend(FORESTS.iter().map(Rights::of_writer));
     rights.push(Rights {
         user: ADMINISTRATOR.to_owned(),
         configure: ".*".to_owned(),
@@ -217,21 +225,54 @@ pub(crate) fn prepare(place: &Place) -> anyhow::Result<[Recipe; 2]> {
 }
 
 pub(crate) async fn answers(place: &Place) -> bool {
-    let Ok(password) = secret::password(&password_file(place, ADMINISTRATOR)) else {
-        return false;
-    };
-    let Ok(client) = reqwest::Client::builder()
+    let path = format!("health/checks/port-listener/{AMQP_PORT}");
+    manage(place, Method::GET, &path, None).await.is_ok()
+}
+
+/// A user for the writers of a forest that is added to the running broker.
+pub(crate) async fn add_writers(place: &Place, forest: &ForestPlan) -> anyhow::Result<()> {
+    let Rights {
+        user,
+        configure,
+        write,
+        read,
+    } = Rights::of_writer(forest);
+    let password = secret::password(&password_file(place, &user))?;
+    let account = json!({ "password_hash": password_hash(&password)?,
+        "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": "" });
+    manage(place, Method::PUT, &format!("users/{user}"), Some(account)).await?;
+    let rights = json!({ "configure": configure, "write": write, "read": read });
+    let path = format!("permissions/{VIRTUAL_HOST}/{user}");
+    manage(place, Method::PUT, &path, Some(rights)).await
+}
+
+/// The user is gone; the forest's queue stays, for what is in it still has to end.
+pub(crate) async fn remove_writers(place: &Place, forest: &ForestPlan) -> anyhow::Result<()> {
+    let user = Rights::of_writer(forest).user;
+    manage(place, Method::DELETE, &format!("users/{user}"), None).await
+}
+
+async fn manage(
+    place: &Place,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> anyhow::Result<()> {
+    let password = secret::password(&password_file(place, ADMINISTRATOR))?;
+    let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(3))
-        .build()
-    else {
-        return false;
-    };
-    client
-        .get(format!(
-            "http://127.0.0.1:{MANAGEMENT_PORT}/api/health/checks/port-listener/{AMQP_PORT}"
-        ))
-        .basic_auth(ADMINISTRATOR, Some(password))
-        .send()
-        .await
-        .is_ok_and(|answer| answer.status().is_success())
+        .build()?;
+    let mut request = client
+        .request(
+            method,
+            format!("http://127.0.0.1:{MANAGEMENT_PORT}/api/{path}"),
+        )
+        .basic_auth(ADMINISTRATOR, Some(password));
+    if let Some(body) = body {
+        request = request
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.to_string());
+    }
+    request.send().await?.error_for_status()?;
+    Ok(())
 }

@@ -104,7 +104,7 @@ impl Supervisor {
 }
 
 /// The running supervisor, told from a stranger that was given its number since.
-fn running_supervisor(place: &Place) -> Option<Pid> {
+pub(crate) fn running_supervisor(place: &Place) -> Option<Pid> {
     let number: i32 = fs::read_to_string(place.supervisor_pid())
         .ok()?
         .trim()
@@ -147,7 +147,7 @@ fn start_supervisor(place: &Place, infrastructure_only: bool) -> anyhow::Result<
 }
 
 /// The services that are not ready; none at all while the lab has not described itself.
-async fn waiting_for(place: &Place) -> Option<Vec<String>> {
+pub(crate) async fn waiting_for(place: &Place) -> Option<Vec<String>> {
     let lab = Lab::load_from(place).ok()?;
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(2))

@@ -47,8 +47,15 @@ pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
         &audit_signing_key(place),
         signing.serialize_pem().as_bytes(),
     )?;
-    let forests = FORESTS
-        .iter()
+    write(place, FORESTS.iter())
+}
+
+/// The file with these forests; all else in it is always the same.
+pub(crate) fn write<'a>(
+    place: &Place,
+    forests: impl Iterator<Item = &'a ForestPlan>,
+) -> anyhow::Result<()> {
+    let forests = forests
         .map(|plan| forest(place, plan))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let first_forest = FORESTS.first().map_or("", |plan| plan.id);

@@ -1,4 +1,4 @@
-//! Two Active Directory forests, one Samba domain controller each.
+//! Active Directory forests, one Samba domain controller each: two from the start, and one that can be added.
 
 use std::fs;
 use std::path::PathBuf;
@@ -41,6 +41,15 @@ pub(crate) const FORESTS: [ForestPlan; 2] = [
         surname_shift: 7,
     },
 ];
+
+/// The one that `add-forest` adds.
+pub(crate) const ADDED: ForestPlan = ForestPlan {
+    id: "apac",
+    domain: "apac.example.org",
+    base_dn: "DC=apac,DC=example,DC=org",
+    address: "127.0.0.13",
+    surname_shift: 13,
+};
 
 const PEOPLE: &str = include_str!("../forest/people.txt");
 const POPULATE: &str = include_str!("../forest/populate.py");
@@ -98,7 +107,8 @@ impl ForestPlan {
             .collect()
     }
 
-    pub(crate) async fn prepare(&self, place: &Place) -> anyhow::Result<Recipe> {
+    /// Provisions and peoples it.
+    pub(crate) async fn prepare(&self, place: &Place) -> anyhow::Result<()> {
         let directory = self.directory(place);
         fs::create_dir_all(&directory)?;
         let tls = certificates::make(
@@ -152,25 +162,33 @@ impl ForestPlan {
                 .map(|setting| format!("--option={}", setting.replacen(" = ", "=", 1))),
         );
         run_with_input(provision, "", "samba-tool domain provision").await?;
-        self.populate(place).await?;
-        Ok(Recipe {
-            name: format!("samba-{}", self.id),
+        self.populate(place).await
+    }
+
+    /// Its domain controller, once it is prepared.
+    pub(crate) fn domain_controller(&self, place: &Place) -> Recipe {
+        Recipe {
+            name: self.domain_controller_name(),
             user: None,
             program: "samba".into(),
             arguments: vec![
                 "--foreground".into(),
                 "--no-process-group".into(),
                 "--configfile".into(),
-                directory.join("etc/smb.conf").into(),
+                self.directory(place).join("etc/smb.conf").into(),
                 // provisioning does not carry this one into smb.conf, and an hour's grace for the
                 // old password would make every proof by sign-in worthless
                 "--option=old password allowed period = 0".into(),
             ],
             environment: Vec::new(),
-            log: place.log(&format!("samba-{}", self.id)),
+            log: place.log(&self.domain_controller_name()),
             stop_signal: Signal::SIGTERM,
             admin: None,
-        })
+        }
+    }
+
+    pub(crate) fn domain_controller_name(&self) -> String {
+        format!("samba-{}", self.id)
     }
 
     async fn populate(&self, place: &Place) -> anyhow::Result<()> {

@@ -18,8 +18,10 @@ mod secret;
 mod services;
 mod supervisor;
 mod tokens;
+mod wanted;
 
 pub use command::{down, up};
 pub use description::{Audit, Ctl, Forest, Infrastructure, Intake, Lab, RabbitMq, Service};
 pub use place::{Place, TRACES_PORT};
 pub use supervisor::supervise;
+pub use wanted::{add_forest, remove_forest};

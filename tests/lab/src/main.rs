@@ -1,4 +1,4 @@
-//! `writeback-lab up|down`: starts and stops the lab.
+//! `writeback-lab up|down`: starts and stops the lab. `add-forest|remove-forest`: changes it while it runs.
 
 use std::process::ExitCode;
 
@@ -24,6 +24,10 @@ enum Command {
     },
     /// Stop everything
     Down,
+    /// Add a third forest to the running lab and return when its writers are ready
+    AddForest,
+    /// Take the third forest out again
+    RemoveForest,
     /// Keep everything running (started by `up`, in the background)
     #[command(hide = true)]
     Supervise {
@@ -53,6 +57,8 @@ async fn run() -> anyhow::Result<()> {
             infrastructure_only,
         } => lab::up(&place, infrastructure_only).await,
         Command::Down => lab::down(&place).await,
+        Command::AddForest => lab::add_forest(&place).await,
+        Command::RemoveForest => lab::remove_forest(&place).await,
         Command::Supervise {
             infrastructure_only,
         } => lab::supervise(&place, infrastructure_only).await,

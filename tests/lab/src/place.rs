@@ -68,6 +68,11 @@ impl Place {
         self.path("lab.json")
     }
 
+    /// What `add-forest` and `remove-forest` ask of the supervisor.
+    pub(crate) fn wanted(&self) -> PathBuf {
+        self.path("wanted.json")
+    }
+
     pub(crate) fn supervisor_pid(&self) -> PathBuf {
         self.path("supervisor.pid")
     }

@@ -30,6 +30,13 @@ pub(crate) struct Process {
     pub(crate) recipe: Recipe,
     child: Option<Child>,
     started: Instant,
+    dismissed: Option<Dismissed>,
+}
+
+/// It is no longer wanted, and may end by itself until then.
+struct Dismissed {
+    by_itself_until: Instant,
+    asked: bool,
 }
 
 impl Process {
@@ -39,6 +46,7 @@ impl Process {
             recipe,
             child: Some(child),
             started: Instant::now(),
+            dismissed: None,
         })
     }
 
@@ -55,6 +63,9 @@ impl Process {
             eprintln!("lab: {} ended ({status})", self.recipe.name);
             self.child = None;
         }
+        if self.dismissed.is_some() {
+            return Ok(false);
+        }
         if self.started.elapsed() < PAUSE_BETWEEN_STARTS {
             return Ok(false);
         }
@@ -62,6 +73,29 @@ impl Process {
         self.child = Some(spawn(&self.recipe)?);
         eprintln!("lab: {} started again", self.recipe.name);
         Ok(true)
+    }
+
+    /// It is not started again, and asked to stop if it does not end by itself for so long.
+    pub(crate) fn dismiss(&mut self, patience: Duration) {
+        self.dismissed.get_or_insert_with(|| Dismissed {
+            by_itself_until: Instant::now() + patience,
+            asked: false,
+        });
+    }
+
+    /// Whether it was dismissed and has ended.
+    pub(crate) fn has_left(&mut self) -> bool {
+        let Some(dismissed) = &mut self.dismissed else {
+            return false;
+        };
+        if self.child.is_none() {
+            return true;
+        }
+        if !dismissed.asked && Instant::now() >= dismissed.by_itself_until {
+            dismissed.asked = true;
+            self.ask_to_stop();
+        }
+        false
     }
 
     pub(crate) fn ask_to_stop(&self) {

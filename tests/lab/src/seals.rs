@@ -1,11 +1,11 @@
 //! The sealing keys of each forest: the private one where its writers read it, the public ones where everyone does.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use operation::ForestId;
 use sealing::{Algorithm, KeyPair, PublicKeys};
 
-use crate::forest::FORESTS;
+use crate::forest::{FORESTS, ForestPlan};
 use crate::place::Place;
 use crate::secret::write_private;
 
@@ -23,13 +23,40 @@ pub(crate) fn private_keys_directory(place: &Place, forest: &str) -> PathBuf {
 pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
     let mut public = PublicKeys::default();
     for forest in &FORESTS {
-        for algorithm in ALGORITHMS {
-            let pair = KeyPair::generate(algorithm, forest.id.parse::<ForestId>()?)?;
-            let file = private_keys_directory(place, forest.id).join(format!("{}.pem", pair.kid()));
-            write_private(&file, pair.private_pem().as_bytes())?;
-            public.add(pair.public());
+        generate(place, forest, &mut public)?;
+    }
+    publish(place, &public)
+}
+
+/// Keys for one more forest.
+pub(crate) fn add(place: &Place, forest: &ForestPlan) -> anyhow::Result<()> {
+    let mut public = PublicKeys::from_jwks(&fs::read(public_keys_file(place))?)?;
+    generate(place, forest, &mut public)?;
+    publish(place, &public)
+}
+
+/// Nobody is to seal to this forest any more.
+pub(crate) fn remove(place: &Place, forest: &ForestPlan) -> anyhow::Result<()> {
+    let mut public = PublicKeys::default();
+    for key in PublicKeys::from_jwks(&fs::read(public_keys_file(place))?)?.iter() {
+        if key.forest().to_string() != forest.id {
+            public.add(key.clone());
         }
     }
+    publish(place, &public)
+}
+
+fn generate(place: &Place, forest: &ForestPlan, public: &mut PublicKeys) -> anyhow::Result<()> {
+    for algorithm in ALGORITHMS {
+        let pair = KeyPair::generate(algorithm, forest.id.parse::<ForestId>()?)?;
+        let file = private_keys_directory(place, forest.id).join(format!("{}.pem", pair.kid()));
+        write_private(&file, pair.private_pem().as_bytes())?;
+        public.add(pair.public());
+    }
+    Ok(())
+}
+
+fn publish(place: &Place, public: &PublicKeys) -> anyhow::Result<()> {
     write_private(
         &public_keys_file(place),
         serde_json::to_string_pretty(&public.to_jwks())?.as_bytes(),

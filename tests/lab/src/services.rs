@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use nix::sys::signal::Signal;
 
-use crate::forest::FORESTS;
+use crate::forest::{FORESTS, ForestPlan};
 use crate::place::{AUDIT_PORTS, FIRST_ADMIN_PORT, INTAKE_PORTS, Place};
 use crate::process::Recipe;
 use crate::{broker, configuration, seals};
@@ -48,20 +48,7 @@ fn instances(place: &Place) -> Vec<Instance> {
         ));
     }
     for forest in &FORESTS {
-        for number in 1..=WRITERS_PER_FOREST {
-            all.push(Instance {
-                kind: "writer",
-                name: format!("writer-{}-{number}", forest.id),
-                broker_user: format!("writer-{}", forest.id),
-                environment: vec![
-                    ("WRITEBACK_WRITER__FOREST".to_owned(), forest.id.into()),
-                    (
-                        "WRITEBACK_SEALING__PRIVATE_KEYS_DIRECTORY".to_owned(),
-                        seals::private_keys_directory(place, forest.id).into(),
-                    ),
-                ],
-            });
-        }
+        all.extend(writers(place, forest));
     }
     for (number, port) in (1..).zip(INTAKE_PORTS) {
         all.push(numbered(
@@ -73,47 +60,74 @@ fn instances(place: &Place) -> Vec<Instance> {
     all
 }
 
+fn writers(place: &Place, forest: &ForestPlan) -> impl Iterator<Item = Instance> {
+    (1..=WRITERS_PER_FOREST).map(|number| Instance {
+        kind: "writer",
+        name: format!("{}{number}", writers_prefix(forest)),
+        broker_user: format!("writer-{}", forest.id),
+        environment: vec![
+            ("WRITEBACK_WRITER__FOREST".to_owned(), forest.id.into()),
+            (
+                "WRITEBACK_SEALING__PRIVATE_KEYS_DIRECTORY".to_owned(),
+                seals::private_keys_directory(place, forest.id).into(),
+            ),
+        ],
+    })
+}
+
+/// How the names of this forest's writers begin.
+pub(crate) fn writers_prefix(forest: &ForestPlan) -> String {
+    format!("writer-{}-", forest.id)
+}
+
 /// In the order in which they start.
 pub(crate) fn recipes(place: &Place) -> Vec<Recipe> {
     (FIRST_ADMIN_PORT..)
         .zip(instances(place))
-        .map(
-            |(
-                admin_port,
-                Instance {
-                    kind,
-                    name,
-                    broker_user,
-                    mut environment,
-                },
-            )| {
-                let admin = format!("127.0.0.1:{admin_port}");
-                environment.extend([
-                    ("WRITEBACK_SERVICE__NAME".to_owned(), OsString::from(&name)),
-                    (
-                        "WRITEBACK_SERVICE__ADMIN_LISTEN".to_owned(),
-                        OsString::from(&admin),
-                    ),
-                    (
-                        "WRITEBACK_BROKER__USERNAME".to_owned(),
-                        OsString::from(&broker_user),
-                    ),
-                    (
-                        "WRITEBACK_BROKER__PASSWORD_FILE".to_owned(),
-                        broker::password_file(place, &broker_user).into(),
-                    ),
-                ]);
-                Recipe {
-                    log: place.log(&name),
-                    name,
-                    user: None,
-                    program: place.binary(&format!("writeback-{kind}")),
-                    arguments: vec!["--config".into(), configuration::file(place).into()],
-                    environment,
-                    stop_signal: Signal::SIGTERM,
-                    admin: Some(format!("http://{admin}")),
-                }
-            },
-        )
+        .map(|(admin_port, instance)| recipe(place, admin_port, instance))
         .collect()
+}
+
+/// The writers of a forest that is added; their ports come after everybody's.
+pub(crate) fn added_writers(place: &Place, forest: &ForestPlan) -> Vec<Recipe> {
+    (FIRST_ADMIN_PORT..)
+        .skip(instances(place).len())
+        .zip(writers(place, forest))
+        .map(|(admin_port, instance)| recipe(place, admin_port, instance))
+        .collect()
+}
+
+fn recipe(place: &Place, admin_port: u16, instance: Instance) -> Recipe {
+    let Instance {
+        kind,
+        name,
+        broker_user,
+        mut environment,
+    } = instance;
+    let admin = format!("127.0.0.1:{admin_port}");
+    environment.extend([
+        ("WRITEBACK_SERVICE__NAME".to_owned(), OsString::from(&name)),
+        (
+            "WRITEBACK_SERVICE__ADMIN_LISTEN".to_owned(),
+            OsString::from(&admin),
+        ),
+        (
+            "WRITEBACK_BROKER__USERNAME".to_owned(),
+            OsString::from(&broker_user),
+        ),
+        (
+            "WRITEBACK_BROKER__PASSWORD_FILE".to_owned(),
+            broker::password_file(place, &broker_user).into(),
+        ),
+    ]);
+    Recipe {
+        log: place.log(&name),
+        name,
+        user: None,
+        program: place.binary(&format!("writeback-{kind}")),
+        arguments: vec!["--config".into(), configuration::file(place).into()],
+        environment,
+        stop_signal: Signal::SIGTERM,
+        admin: Some(format!("http://{admin}")),
+    }
 }

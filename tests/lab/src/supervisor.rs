@@ -7,13 +7,16 @@ use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::description::{Audit, Ctl, Forest, Infrastructure, Intake, Lab, RabbitMq, Service};
-use crate::forest::FORESTS;
+use crate::forest::{ADDED, FORESTS};
 use crate::place::{AUDIT_PORTS, INTAKE_PORTS, Place};
 use crate::process::{Process, Recipe};
 use crate::tokens::Tokens;
+use crate::wanted::Wanted;
 use crate::{broker, configuration, database, seals, secret, services, tokens};
 
 const TICK: Duration = Duration::from_millis(250);
+/// How long writers have to end by themselves once their forest is out of the configuration.
+const WRITERS_END_WITHIN: Duration = Duration::from_secs(30);
 const INFRASTRUCTURE_PATIENCE: Duration = Duration::from_secs(90);
 /// Longer than the services' own grace.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -62,7 +65,8 @@ async fn run(
     processes.push(Process::start(database::prepare(place).await?)?);
     steps.done("PostgreSQL is initialised and starting");
     for forest in &FORESTS {
-        processes.push(Process::start(forest.prepare(place).await?)?);
+        forest.prepare(place).await?;
+        processes.push(Process::start(forest.domain_controller(place))?);
         steps.done(&format!(
             "forest {} is provisioned, peopled and starting",
             forest.id
@@ -94,17 +98,56 @@ async fn run(
         }
         steps.done("the services are starting");
     }
-    describe(place, &tokens, processes)?;
+    let mut wanted = Wanted::default();
+    describe(place, &tokens, wanted, processes)?;
     loop {
         tokio::time::sleep(TICK).await;
         let mut changed = false;
+        let wanted_now = Wanted::load(place)?;
+        if wanted_now != wanted {
+            wanted = wanted_now;
+            obey(place, wanted, infrastructure_only, processes)?;
+            changed = true;
+        }
         for process in processes.iter_mut() {
             changed |= process.revive()?;
         }
+        let count = processes.len();
+        processes.retain_mut(|process| !process.has_left());
+        changed |= processes.len() != count;
         if changed {
-            describe(place, &tokens, processes)?;
+            describe(place, &tokens, wanted, processes)?;
         }
     }
+}
+
+/// Starts and dismisses what belongs to the forest that can be added.
+fn obey(
+    place: &Place,
+    wanted: Wanted,
+    infrastructure_only: bool,
+    processes: &mut Vec<Process>,
+) -> anyhow::Result<()> {
+    let name = ADDED.domain_controller_name();
+    let prefix = services::writers_prefix(&ADDED);
+    let is_writer = |process: &Process| process.recipe.name.starts_with(&prefix);
+    for process in processes.iter_mut() {
+        if process.recipe.name == name && !wanted.domain_controller {
+            process.dismiss(Duration::ZERO);
+        }
+        if is_writer(process) && !wanted.writers {
+            process.dismiss(WRITERS_END_WITHIN);
+        }
+    }
+    if wanted.domain_controller && !processes.iter().any(|process| process.recipe.name == name) {
+        processes.push(Process::start(ADDED.domain_controller(place))?);
+    }
+    if wanted.writers && !infrastructure_only && !processes.iter().any(is_writer) {
+        for recipe in services::added_writers(place, &ADDED) {
+            start_service(recipe, processes)?;
+        }
+    }
+    Ok(())
 }
 
 fn start_service(recipe: Recipe, processes: &mut Vec<Process>) -> anyhow::Result<()> {
@@ -139,13 +182,18 @@ async fn wait_until(
     Ok(())
 }
 
-fn describe(place: &Place, tokens: &Tokens, processes: &[Process]) -> anyhow::Result<()> {
+fn describe(
+    place: &Place,
+    tokens: &Tokens,
+    wanted: Wanted,
+    processes: &[Process],
+) -> anyhow::Result<()> {
     let urls: Vec<String> = INTAKE_PORTS
         .iter()
         .map(|port| format!("http://127.0.0.1:{port}"))
         .collect();
     let mut forests = Vec::new();
-    for forest in &FORESTS {
+    for forest in FORESTS.iter().chain(wanted.writers.then_some(&ADDED)) {
         forests.push(Forest {
             id: forest.id.to_owned(),
             domain: forest.domain.to_owned(),

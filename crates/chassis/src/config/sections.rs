@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::ProtectedAccounts;
 
 /// The whole file. Every service reads the same file and takes what it needs.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     #[serde(default)]
@@ -34,6 +34,15 @@ pub struct Config {
 impl Config {
     pub fn forest(&self, id: &ForestId) -> Option<&Forest> {
         self.forests.iter().find(|forest| forest.id == *id)
+    }
+
+    /// Whether they differ in more than their forests: in what a service reads only when it starts.
+    pub(crate) fn differs_beyond_forests(&self, other: &Self) -> bool {
+        let without_forests = |config: &Self| Self {
+            forests: Vec::new(),
+            ..config.clone()
+        };
+        without_forests(self) != without_forests(other)
     }
 
     /// Every path of the file, so that relative ones can be resolved in one place.
@@ -77,7 +86,7 @@ impl Config {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Service {
     /// What this process calls itself in logs, traces and broker connections; the host's name unless given.
@@ -109,7 +118,7 @@ fn local(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Telemetry {
     pub log_format: LogFormat,
@@ -142,7 +151,7 @@ pub enum LogFormat {
     Text,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Broker {
     /// `amqp://` or `amqps://`, the virtual host in the path, no credentials in it.
@@ -153,14 +162,14 @@ pub struct Broker {
 }
 
 /// How the other services reach audit.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
     pub urls: Vec<String>,
     pub ca_file: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sealing {
     pub public_keys_file: PathBuf,
@@ -178,7 +187,7 @@ impl Default for Sealing {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Intake {
     pub listen: SocketAddr,
@@ -204,7 +213,7 @@ impl Default for Intake {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tokens {
     pub issuer: String,
@@ -216,7 +225,7 @@ pub struct Tokens {
     pub unthrottled_clients: Vec<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Resolver {
     pub concurrency: usize,
@@ -238,7 +247,7 @@ impl Default for Resolver {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Writer {
     /// The one forest this writer writes to. A writer does not start without it.
@@ -263,7 +272,7 @@ impl Default for Writer {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Audit {
     pub listen: SocketAddr,
@@ -296,7 +305,7 @@ impl Default for Audit {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Forest {
     pub id: ForestId,
@@ -315,7 +324,7 @@ pub struct Forest {
 
 /// Whether resets are sent with policy hints, which make them obey the password history (and, as far as
 /// the domain controllers know it, the minimum age) as a change does.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicyHints {
     /// People's own resets.
@@ -342,7 +351,7 @@ pub enum SendHints {
     Never,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Domain {
     pub name: DomainName,

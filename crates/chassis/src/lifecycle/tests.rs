@@ -34,6 +34,19 @@ fn as_a_service() {
                 chassis.shutdown.cancelled().await;
                 Ok(())
             }
+            "following" => {
+                gate.set(true);
+                let mut changes = chassis.config_changes();
+                while let Some(Ok(())) = chassis
+                    .shutdown
+                    .run_until_cancelled(changes.changed())
+                    .await
+                {
+                    let skew = changes.borrow_and_update().sealing.clock_skew_seconds;
+                    tracing::info!(skew, "told");
+                }
+                Ok(())
+            }
             "waiting" => {
                 let shutdown = chassis.shutdown.clone();
                 chassis.spawn("background", async move {
@@ -133,8 +146,12 @@ impl Service {
     }
 
     fn signal(&self) {
+        self.send(nix::sys::signal::Signal::SIGTERM);
+    }
+
+    fn send(&self, signal: nix::sys::signal::Signal) {
         let id = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
-        kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+        kill(id, signal).unwrap();
     }
 
     fn end(mut self) -> (i32, String) {
@@ -282,4 +299,43 @@ fn a_fault_of_the_configuration_exits_64() {
     let (code, log) = Service::start("incomplete", 20).end();
     assert_eq!(code, 64, "{log}");
     assert!(log.contains("`writer.forest` is required"), "{log}");
+}
+
+#[test]
+fn a_new_configuration_is_told_and_a_wrong_one_is_not() {
+    let hang_up = nix::sys::signal::Signal::SIGHUP;
+    let text = |skew: &str| Service::configuration(20, &format!("[sealing]\n{skew}\n"));
+    let mut service = Service::start("following", 20);
+    let address = service.admin();
+    service.until("readiness changed");
+    // without a signal: it is seen
+    fs::write(&service.config, text("clock_skew_seconds = 7")).unwrap();
+    service.until("\"skew\":7");
+
+    fs::write(&service.config, text("clock_skew_second = 8")).unwrap();
+    service.send(hang_up);
+    let line = service.until("does not hold");
+    assert!(line.contains("ERROR"), "{line}");
+    let where_it_is = "line 11: unknown key `sealing.clock_skew_second`";
+    assert!(line.contains(where_it_is), "{line}");
+    let metrics = get(&address, "/metrics");
+    assert!(
+        metrics.contains("writeback_config_generation 2"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("writeback_config_rejected 1"), "{metrics}");
+
+    fs::write(&service.config, text("clock_skew_seconds = 9")).unwrap();
+    service.send(hang_up);
+    service.until("\"skew\":9");
+    let metrics = get(&address, "/metrics");
+    assert!(
+        metrics.contains("writeback_config_generation 3"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("writeback_config_rejected 0"), "{metrics}");
+    service.signal();
+    let (code, log) = service.end();
+    assert_eq!(code, 0, "{log}");
+    assert_eq!(log.matches("does not hold").count(), 1, "told once: {log}");
 }

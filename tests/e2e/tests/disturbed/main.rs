@@ -12,6 +12,7 @@ mod anchors;
 mod broker;
 mod database;
 mod errand;
+mod forests;
 mod ledger;
 mod parts;
 mod people;
