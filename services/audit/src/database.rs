@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use chassis::config::{self, Audit};
 use secrecy::ExposeSecret as _;
 use sqlx::{
-    AssertSqlSafe, Connection as _, PgConnection, PgPool,
+    AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -105,5 +105,16 @@ pub(crate) fn pool(config: &Audit) -> anyhow::Result<PgPool> {
     Ok(PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIME_OUT)
+        .after_release(|connection, _| Box::pin(is_between_transactions(connection)))
         .connect_lazy_with(options))
+}
+
+/// Whether a connection may serve again. One given up while BEGIN was under way is inside a
+/// transaction that nobody knows of: whoever had it next would work in that one.
+async fn is_between_transactions(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    // now() is when the transaction began (PostgreSQL 9.9.5)
+    sqlx::raw_sql("SELECT now() = statement_timestamp()")
+        .fetch_one(connection)
+        .await?
+        .try_get(0)
 }
