@@ -28,7 +28,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
-use chassis::{Chassis, config};
+use chassis::Chassis;
 use tokio::net::TcpListener;
 
 const SIGN_TIME_OUT: Duration = Duration::from_secs(10);
@@ -128,19 +128,11 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
 
 async fn connect(chassis: &Chassis, service: &str) -> anyhow::Result<Bus> {
     let broker = &chassis.config.broker;
-    let ca_pem = match &broker.ca_file {
-        Some(file) => Some(
-            tokio::fs::read(file)
-                .await
-                .with_context(|| format!("broker.ca_file {}", file.display()))?,
-        ),
-        None => None,
-    };
     let config = BrokerConfig {
         url: broker.url.clone(),
         username: broker.username.clone(),
-        password: config::read_secret(&broker.password_file)?,
-        ca_pem,
+        password: broker.password()?,
+        ca_pem: broker.ca_pem()?,
     };
     let bus = Bus::connect(config, service, chassis.shutdown.clone()).await?;
     Ok(bus)

@@ -134,12 +134,8 @@ fn broker(broker: &config::Broker) -> anyhow::Result<BrokerConfig> {
     Ok(BrokerConfig {
         url: broker.url.clone(),
         username: broker.username.clone(),
-        password: config::read_secret(&broker.password_file)?,
-        ca_pem: broker
-            .ca_file
-            .as_deref()
-            .map(config::read_file)
-            .transpose()?,
+        password: broker.password()?,
+        ca_pem: broker.ca_pem()?,
     })
 }
 

@@ -17,7 +17,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
-use chassis::{Chassis, config};
+use chassis::Chassis;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 const CHECK: Duration = Duration::from_secs(1);
@@ -72,16 +72,11 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
 
 async fn connect(chassis: &Chassis) -> anyhow::Result<Bus> {
     let broker = &chassis.config.broker;
-    let ca_pem = broker
-        .ca_file
-        .as_deref()
-        .map(config::read_file)
-        .transpose()?;
     let config = BrokerConfig {
         url: broker.url.clone(),
         username: broker.username.clone(),
-        password: config::read_secret(&broker.password_file)?,
-        ca_pem,
+        password: broker.password()?,
+        ca_pem: broker.ca_pem()?,
     };
     Bus::connect(
         config,

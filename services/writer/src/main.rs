@@ -204,16 +204,11 @@ fn domains(
 
 async fn connect(chassis: &Chassis) -> anyhow::Result<Bus> {
     let broker = &chassis.config.broker;
-    let ca_pem = broker
-        .ca_file
-        .as_deref()
-        .map(config::read_file)
-        .transpose()?;
     let config = BrokerConfig {
         url: broker.url.clone(),
         username: broker.username.clone(),
-        password: config::read_secret(&broker.password_file)?,
-        ca_pem,
+        password: broker.password()?,
+        ca_pem: broker.ca_pem()?,
     };
     Bus::connect(
         config,

@@ -3,9 +3,10 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use operation::{DomainName, ForestId};
+use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::ProtectedAccounts;
+use super::{ConfigError, ProtectedAccounts, read_file, read_secret};
 
 /// The whole file. Every service reads the same file and takes what it needs.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -159,6 +160,22 @@ pub struct Broker {
     pub username: String,
     pub password_file: PathBuf,
     pub ca_file: Option<PathBuf>,
+}
+
+impl Broker {
+    /// # Errors
+    /// When its file cannot be read or is empty.
+    pub fn password(&self) -> Result<SecretString, ConfigError> {
+        read_secret(&self.password_file)
+    }
+
+    /// A certificate authority to trust besides the system's, in PEM.
+    ///
+    /// # Errors
+    /// When its file cannot be read.
+    pub fn ca_pem(&self) -> Result<Option<Vec<u8>>, ConfigError> {
+        self.ca_file.as_deref().map(read_file).transpose()
+    }
 }
 
 /// How the other services reach audit.
