@@ -1,9 +1,9 @@
 //! The processes of the lab: killing them, stopping them, waiting until all are well again.
 
-use std::{collections::BTreeMap, fs, process::Command, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use e2e::until;
+use e2e::{families, until};
 use lab::Lab;
 
 const RESTARTS_WITHIN: Duration = Duration::from_mins(1);
@@ -29,41 +29,7 @@ pub(crate) fn infrastructure(name: &str) -> anyhow::Result<Vec<u32>> {
         .find(|process| process.name == name)
         .map(|process| process.pid)
         .with_context(|| format!("the lab has no {name}"))?;
-    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for entry in fs::read_dir("/proc")? {
-        let Some(pid) = entry?
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
-        // it may have ended since the directory was read
-        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
-            continue;
-        };
-        // proc(5): the name may hold anything, the state and the parent come after its parenthesis
-        let parent = stat
-            .rsplit_once(')')
-            .and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
-        if let Some(parent) = parent {
-            children.entry(parent).or_default().push(pid);
-        }
-    }
-    let mut all = vec![first];
-    let mut next = 0;
-    while let Some(pid) = all.get(next) {
-        all.extend(
-            children
-                .get(pid)
-                .into_iter()
-                .flatten()
-                .copied()
-                .collect::<Vec<_>>(),
-        );
-        next += 1;
-    }
-    Ok(all)
+    Ok(families(&[first])?.into_iter().collect())
 }
 
 /// What restarts all others.

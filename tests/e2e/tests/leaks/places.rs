@@ -1,13 +1,12 @@
 //! Everywhere the lab writes, sends or shows something.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use e2e::{Ctl, Overheard, postgres_program, record_of_passwords};
+use e2e::{Ctl, Overheard, families, postgres_program, record_of_passwords};
 use lab::{Lab, Place};
 
 use crate::search::Search;
@@ -150,36 +149,4 @@ pub(crate) fn processes(search: &mut Search) -> anyhow::Result<usize> {
         }
     }
     Ok(family.len())
-}
-
-/// These processes and all that descend from them.
-fn families(roots: &[u32]) -> anyhow::Result<BTreeSet<u32>> {
-    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for entry in fs::read_dir("/proc")? {
-        let Some(pid) = entry?
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
-        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
-            continue;
-        };
-        let parent = status
-            .lines()
-            .find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok());
-        children
-            .entry(parent.unwrap_or_default())
-            .or_default()
-            .push(pid);
-    }
-    let mut family = BTreeSet::new();
-    let mut next = roots.to_vec();
-    while let Some(pid) = next.pop() {
-        if family.insert(pid) {
-            next.extend(children.get(&pid).into_iter().flatten());
-        }
-    }
-    Ok(family)
 }
