@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     fmt::Write as _,
+    hash::Hash,
     time::{Duration, Instant},
 };
 
@@ -87,28 +88,31 @@ impl DomainController {
             b"mS-DS-ConsistencyGuid".to_vec(),
             values.into_iter().collect(),
         );
-        let mut connection = self.as_administrator().await?;
-        connection
-            .ldap
-            .with_timeout(PATIENCE)
-            .modify(&person.dn(), vec![change])
-            .await?
-            .success()
-            .with_context(|| format!("{} cannot be given another anchor", person.object))?;
-        Ok(())
+        self.modify(&person.dn(), change)
+            .await
+            .with_context(|| format!("{} cannot be given another anchor", person.object))
     }
 
     /// Sets one attribute of the person to one value.
     pub async fn set(&self, person: &Person, attribute: &str, value: &str) -> anyhow::Result<()> {
         let change = Mod::Replace(attribute, HashSet::from([value]));
+        self.modify(&person.dn(), change)
+            .await
+            .with_context(|| format!("{attribute} of {} cannot be set", person.object))
+    }
+
+    async fn modify<S: AsRef<[u8]> + Eq + Hash>(
+        &self,
+        dn: &str,
+        change: Mod<S>,
+    ) -> anyhow::Result<()> {
         let mut connection = self.as_administrator().await?;
         connection
             .ldap
             .with_timeout(PATIENCE)
-            .modify(&person.dn(), vec![change])
+            .modify(dn, vec![change])
             .await?
-            .success()
-            .with_context(|| format!("{attribute} of {} cannot be set", person.object))?;
+            .success()?;
         Ok(())
     }
 
@@ -147,15 +151,9 @@ impl DomainController {
         member: &'a str,
     ) -> anyhow::Result<()> {
         let group = format!("CN={built_in},CN=Builtin,{}", self.forest.base_dn);
-        let mut connection = self.as_administrator().await?;
-        connection
-            .ldap
-            .with_timeout(PATIENCE)
-            .modify(&group, vec![act("member", HashSet::from([member]))])
-            .await?
-            .success()
-            .with_context(|| format!("the members of {group} cannot be changed"))?;
-        Ok(())
+        self.modify(&group, act("member", HashSet::from([member])))
+            .await
+            .with_context(|| format!("the members of {group} cannot be changed"))
     }
 
     /// Another name to sign in with.
@@ -164,16 +162,7 @@ impl DomainController {
         person: &mut Person,
         name: &str,
     ) -> anyhow::Result<()> {
-        let value = HashSet::from([name.as_bytes().to_vec()]);
-        let change = Mod::Replace(b"userPrincipalName".to_vec(), value);
-        let mut connection = self.as_administrator().await?;
-        connection
-            .ldap
-            .with_timeout(PATIENCE)
-            .modify(&person.dn(), vec![change])
-            .await?
-            .success()
-            .with_context(|| format!("{} cannot be named {name}", person.object))?;
+        self.set(person, "userPrincipalName", name).await?;
         name.clone_into(&mut person.user_principal_name);
         Ok(())
     }
