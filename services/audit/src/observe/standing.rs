@@ -86,7 +86,9 @@ impl Verified {
         // the meter keeps them alive
         let _findings = metric::meter()
             .u64_observable_gauge("writeback.ledger.findings")
-            .with_description("What the last verification by this replica found wrong: 0 if the ledger is intact")
+            .with_description(
+                "What the last verification by this replica found wrong: 0 if the ledger is intact",
+            )
             .with_callback(move |observer| {
                 if let Some(last) = findings.last() {
                     observer.observe(u64::try_from(last.findings).unwrap_or(u64::MAX), &[]);
@@ -112,7 +114,8 @@ impl Verified {
 
     pub(crate) fn found(&self, findings: usize) {
         let at = Instant::now();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(LastVerified { findings, at });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(LastVerified { findings, at });
     }
 }
 

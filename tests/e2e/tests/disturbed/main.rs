@@ -14,13 +14,14 @@ mod database;
 mod errand;
 mod forests;
 mod ledger;
-mod parts;
 mod people;
 mod readiness;
 mod services;
 mod settings;
 mod walls;
 mod writers;
+
+use e2e::parts;
 
 /// Held by every test that disturbs what others rely on.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
