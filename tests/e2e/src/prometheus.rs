@@ -138,7 +138,7 @@ fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// As `deploy/prometheus/prometheus.yml`, with the lab's addresses, and every second.
+/// As `deploy/compose/prometheus.yml`, with the lab's addresses, and every second.
 fn configured(lab: &Lab, place: &Place) -> anyhow::Result<Value> {
     let rules = place.repository().join("deploy/prometheus");
     let rule_files: Vec<PathBuf> = ["rules.yml", "alerts.yml"]

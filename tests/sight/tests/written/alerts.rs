@@ -46,7 +46,7 @@ fn promtool(arguments: &[&str], files: &[std::path::PathBuf]) -> anyhow::Result<
 fn prometheus_takes_the_configuration_and_the_rules() -> anyhow::Result<()> {
     let folder = sight::repository()?.join("deploy/prometheus");
     // where its rules are is the container's matter
-    let configuration = [folder.join("prometheus.yml")];
+    let configuration = [sight::repository()?.join("deploy/compose/prometheus.yml")];
     promtool(&["check", "config", "--syntax-only"], &configuration)?;
     let rules = ["rules.yml", "alerts.yml"].map(|name| folder.join(name));
     promtool(&["check", "rules"], &rules)
