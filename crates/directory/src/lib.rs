@@ -2,7 +2,7 @@
 //! controller answered.
 //!
 //! The crate knows the directory's protocol and nothing of Writeback's flow: no queue, no ledger, no
-//! seal, no decision whether an operation should be carried out. Every error of a write answers "was
+//! seal. What it decides of an account it decides from facts alone, in [`rules`]. Every error of a write answers "was
 //! it applied?" in its type. It speaks `ldaps://` alone, to domain controllers whose certificates the
 //! forest's own authority has signed, and treats whatever they send as hostile: `ldap3` panics on
 //! malformed data, so each call runs in a task of its own and a panic is a dead connection.
@@ -19,12 +19,15 @@ mod error;
 mod explain;
 mod filter;
 mod observe;
+pub mod permissions;
 mod policy;
 mod policy_hints;
 mod pool;
+pub mod portrait;
 mod protected_groups;
 mod reading;
 mod root_dse;
+pub mod rules;
 pub mod scope;
 mod write;
 

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use directory::{Directory, DirectoryError, Identifier, scope::Scope};
+use directory::{
+    Directory, DirectoryError, Identifier,
+    rules::{Answer, Located, locate},
+    scope::Scope,
+};
 use futures_util::future::join_all;
 use operation::{DomainName, ForestId, Reason, Refusal, SourceAnchor, UserReference};
 use tokio::time::Instant;
 
 use crate::{
     anchors::Anchors,
-    decide::{Answer, Located, decide},
     observe::{Answered, Observer},
     remembered::{Question, Remembered},
     standstill::Gate,
@@ -122,12 +125,12 @@ impl Forests {
         sealed_for: &[ForestId],
     ) -> Result<Located, Refusal> {
         self.observer.asked(asked.len());
-        let decided = decide(user, sealed_for, &self.answers(asked, user).await);
+        let decided = locate(user, sealed_for, &self.answers(asked, user).await);
         match (&decided, user.source_anchor()) {
             (Err(refusal), Some(anchor))
                 if nobody_chosen(refusal.reason) && known_by_now(asked, anchor).await =>
             {
-                decide(user, sealed_for, &self.answers(asked, user).await)
+                locate(user, sealed_for, &self.answers(asked, user).await)
             }
             _ => decided,
         }

@@ -10,7 +10,6 @@
 mod decide;
 mod ledger;
 mod observe;
-mod own_accounts;
 mod passage;
 #[cfg(test)]
 mod redaction;
@@ -21,7 +20,7 @@ use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
 use chassis::{Chassis, config};
-use directory::{Directory, DirectoryConfig, PolicyHints, scope::Scope};
+use directory::{Directory, DirectoryConfig, PolicyHints, rules::OwnAccounts, scope::Scope};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::DomainName;
 use tokio::{
@@ -65,7 +64,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         observer: observe::Observer::new(&forest_id),
         publisher: bus.publisher(),
         service: settings.service.name.clone(),
-        own_accounts: own_accounts::OwnAccounts::new(
+        own_accounts: OwnAccounts::new(
             [Some(&forest.account), forest.reader_account.as_ref()]
                 .into_iter()
                 .flatten()

@@ -1,26 +1,28 @@
-//! The decision, without a network: from what the forests answered to one account, or a refusal.
+//! From what the forests answered to one account, or a refusal.
 
-use directory::{Found, scope::Scope};
 use operation::{DomainName, ForestId, ObjectGuid, Reason, Refusal, SourceAnchor, UserReference};
 
+use crate::{Found, scope::Scope};
+
 /// What one domain answered.
-pub(crate) struct Answer<'a> {
-    pub(crate) forest: &'a ForestId,
-    pub(crate) scope: &'a Scope,
+#[derive(Debug)]
+pub struct Answer<'a> {
+    pub forest: &'a ForestId,
+    pub scope: &'a Scope,
     /// Why it did not answer, in words for the caller.
-    pub(crate) found: Result<Vec<Found>, String>,
+    pub found: Result<Vec<Found>, String>,
 }
 
 /// The one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Located {
-    pub(crate) forest: ForestId,
-    pub(crate) domain: DomainName,
-    pub(crate) object_guid: ObjectGuid,
+pub struct Located {
+    pub forest: ForestId,
+    pub domain: DomainName,
+    pub object_guid: ObjectGuid,
 }
 
 /// Chooses the one enabled account in scope. `sealed_for` empty means that there is no seal.
-pub(crate) fn decide(
+pub fn locate(
     user: &UserReference,
     sealed_for: &[ForestId],
     answers: &[Answer<'_>],

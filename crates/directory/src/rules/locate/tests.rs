@@ -47,7 +47,7 @@ fn decided(
         .iter()
         .map(|id| id.parse().expect("an id"))
         .collect();
-    decide(user, &sealed_for, &answers)
+    locate(user, &sealed_for, &answers)
 }
 
 fn reason(result: Result<Located, Refusal>) -> Reason {
