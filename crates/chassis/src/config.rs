@@ -7,6 +7,7 @@
 
 mod protected;
 mod sections;
+mod two_forests;
 
 use std::{
     fs, io,
@@ -27,6 +28,7 @@ pub use sections::{
     Audit, Broker, Config, Domain, Forest, Intake, Ledger, LogFormat, PolicyHints, Resolver,
     Sealing, SendHints, Service, Telemetry, Tokens, Writer,
 };
+pub use two_forests::{EnabledInTwoForests, ForestOrder, NoOrder};
 
 const ENVIRONMENT_PREFIX: &str = "WRITEBACK_";
 
@@ -100,6 +102,18 @@ impl Config {
                 return Err(ConfigError::Incomplete {
                     path: path.to_owned(),
                     reason: format!("forest `{}` is given twice", forest.id),
+                });
+            }
+        }
+        let domains = || config.forests.iter().flat_map(|forest| &forest.domains);
+        for (index, domain) in domains().enumerate() {
+            if domains()
+                .take(index)
+                .any(|earlier| earlier.name == domain.name)
+            {
+                return Err(ConfigError::Incomplete {
+                    path: path.to_owned(),
+                    reason: format!("domain {} is given twice", domain.name),
                 });
             }
         }

@@ -174,8 +174,18 @@ impl Directory {
         base: &DomainName,
         by: &Identifier,
     ) -> Result<Vec<Found>, DirectoryError> {
+        self.find_below(&filter::base(base), by).await
+    }
+
+    /// Finds the objects with this identifier in every domain of the forest, as far as a global
+    /// catalog has heard of them (MS-ADTS 3.1.1.3.1.3.4: the empty name stands for all it holds).
+    pub async fn find_in_forest(&self, by: &Identifier) -> Result<Vec<Found>, DirectoryError> {
+        self.find_below("", by).await
+    }
+
+    async fn find_below(&self, base: &str, by: &Identifier) -> Result<Vec<Found>, DirectoryError> {
         let search = Search {
-            base: &filter::base(base),
+            base,
             scope: Scope::Subtree,
             filter: &filter::by(by),
             attributes: FOUND_ATTRIBUTES,
@@ -475,6 +485,11 @@ pub(crate) fn by_guid(guid: ObjectGuid) -> String {
     format!("<GUID={guid}>")
 }
 
+/// Whether a search's base is one object, wherever it is, and not a part of the directory.
+fn names_one_object(base: &str) -> bool {
+    base.starts_with("<GUID=")
+}
+
 pub(crate) fn unavailable(pool: &Pool, error: CallError) -> DirectoryError {
     DirectoryError::Unavailable {
         endpoint: pool.endpoint.to_string(),
@@ -550,6 +565,11 @@ async fn search_at(pool: &Pool, search: &Search<'_>) -> Result<Vec<Entry>, Direc
             return Ok(entries);
         }
         32 => {
+            pool.give_back(lease);
+            return Ok(Vec::new());
+        }
+        // one that is a global catalog too knows the object, and that it is in another domain by now
+        10 if names_one_object(search.base) => {
             pool.give_back(lease);
             return Ok(Vec::new());
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use chassis::config::EnabledInTwoForests;
 use directory::{Directory, DirectoryError, Identifier, scope::Scope};
 use futures_util::future::join_all;
 use operation::{DomainName, ForestId, Reason, Refusal, SourceAnchor, UserReference};
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     anchors::Anchors,
+    catalog::Catalog,
     decide::{Answer, Located, decide},
     observe::{Answered, Observer},
     remembered::{Question, Remembered},
@@ -18,9 +20,26 @@ use crate::{
 
 /// Every domain of every forest. Whoever looks for somebody looks in those there were when it began.
 pub(crate) struct Forests {
-    domains: ArcSwap<Vec<Arc<Domain>>>,
+    asked: ArcSwap<Asked>,
     observer: Arc<Observer>,
     remembered: Remembered,
+}
+
+/// Who is asked, and what counts.
+#[derive(Default)]
+pub(crate) struct Asked {
+    pub(crate) domains: Vec<Arc<Domain>>,
+    /// Of forests with several domains.
+    pub(crate) catalogs: Vec<Arc<Catalog>>,
+    pub(crate) enabled_in_two_forests: EnabledInTwoForests,
+}
+
+/// Whom to find.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    user: &'a UserReference,
+    sealed_for: &'a [ForestId],
+    rule: &'a EnabledInTwoForests,
 }
 
 /// How far a person is to be looked for.
@@ -49,15 +68,15 @@ pub(crate) struct Domain {
 impl Forests {
     pub(crate) fn new(observer: Arc<Observer>) -> Self {
         Self {
-            domains: ArcSwap::default(),
+            asked: ArcSwap::default(),
             observer,
             remembered: Remembered::default(),
         }
     }
 
     /// From now on these are asked, and no others.
-    pub(crate) fn ask(&self, domains: Vec<Arc<Domain>>) {
-        self.domains.store(Arc::new(domains));
+    pub(crate) fn ask(&self, asked: Asked) {
+        self.asked.store(Arc::new(asked));
     }
 
     /// Finds the person.
@@ -67,8 +86,9 @@ impl Forests {
         sealed_for: &[ForestId],
         search: Search,
     ) -> Result<Found, Refusal> {
-        let domains = self.domains.load_full();
-        let asked: Vec<&Domain> = domains
+        let forests = self.asked.load_full();
+        let asked: Vec<&Domain> = forests
+            .domains
             .iter()
             .map(|domain| &**domain)
             .filter(|domain| match (user.domain(), sealed_for) {
@@ -100,7 +120,12 @@ impl Forests {
                 remembered: true,
             });
         }
-        let located = self.look_for(&asked, user, sealed_for).await;
+        let wanted = Wanted {
+            user,
+            sealed_for,
+            rule: &forests.enabled_in_two_forests,
+        };
+        let located = self.look_for(&forests.catalogs, &asked, wanted).await;
         if let Some(question) = question {
             match &located {
                 Ok(located) => self
@@ -117,20 +142,34 @@ impl Forests {
 
     async fn look_for(
         &self,
+        catalogs: &[Arc<Catalog>],
         asked: &[&Domain],
-        user: &UserReference,
-        sealed_for: &[ForestId],
+        wanted: Wanted<'_>,
     ) -> Result<Located, Refusal> {
-        self.observer.asked(asked.len());
-        let decided = decide(user, sealed_for, &self.answers(asked, user).await);
-        match (&decided, user.source_anchor()) {
+        if let Some(fewer) = fewer(catalogs, asked, wanted.user).await
+            && let Ok(located) = self.look_in(&fewer, wanted).await
+        {
+            return Ok(located);
+        }
+        let decided = self.look_in(asked, wanted).await;
+        match (&decided, wanted.user.source_anchor()) {
             (Err(refusal), Some(anchor))
                 if nobody_chosen(refusal.reason) && known_by_now(asked, anchor).await =>
             {
-                decide(user, sealed_for, &self.answers(asked, user).await)
+                self.look_in(asked, wanted).await
             }
             _ => decided,
         }
+    }
+
+    async fn look_in(&self, asked: &[&Domain], wanted: Wanted<'_>) -> Result<Located, Refusal> {
+        let Wanted {
+            user,
+            sealed_for,
+            rule,
+        } = wanted;
+        self.observer.asked(asked.len());
+        decide(user, sealed_for, rule, &self.answers(asked, user).await)
     }
 
     async fn answers<'a>(&self, asked: &[&'a Domain], user: &UserReference) -> Vec<Answer<'a>> {
@@ -144,12 +183,52 @@ impl Forests {
             self.observer.answered(&domain.forest, answered);
             Answer {
                 forest: &domain.forest,
+                domain: &domain.name,
                 scope: &domain.scope,
                 found: found.map_err(|error| error.to_string()),
             }
         }))
         .await
     }
+}
+
+/// The domains that will do, if these are fewer: in each forest with a catalog those that it names, and
+/// those whose own index may know the anchor.
+async fn fewer<'a>(
+    catalogs: &[Arc<Catalog>],
+    asked: &[&'a Domain],
+    user: &UserReference,
+) -> Option<Vec<&'a Domain>> {
+    let of = |forest: &ForestId| {
+        let forest = forest.clone();
+        asked.iter().filter(move |domain| domain.forest == forest)
+    };
+    let spared: Vec<&str> = join_all(
+        catalogs
+            .iter()
+            .filter(|catalog| of(&catalog.forest).count() > 1)
+            .map(|catalog| async move {
+                let named = catalog.domains_of(user).await;
+                let (will_do, spared): (Vec<&Domain>, Vec<&Domain>) =
+                    of(&catalog.forest).copied().partition(|domain| {
+                        named.contains(&domain.name) || domain.may_know(user.source_anchor())
+                    });
+                if will_do.is_empty() { will_do } else { spared }
+            }),
+    )
+    .await
+    .into_iter()
+    .flatten()
+    .map(|domain| domain.name.as_str())
+    .collect();
+    let rest = || {
+        asked
+            .iter()
+            .filter(|domain| !spared.contains(&domain.name.as_str()))
+            .copied()
+            .collect()
+    };
+    (!spared.is_empty()).then(rest)
 }
 
 /// Whether a person whom nobody knew of may have been made a moment ago.
@@ -168,6 +247,11 @@ async fn known_by_now(asked: &[&Domain], anchor: SourceAnchor) -> bool {
 }
 
 impl Domain {
+    /// Whether its index knows somebody with this anchor, or is too old to tell.
+    fn may_know(&self, anchor: Option<SourceAnchor>) -> bool {
+        anchor.is_some_and(|anchor| self.anchors.may_know(anchor))
+    }
+
     async fn ask(&self, user: &UserReference) -> Result<Vec<directory::Found>, DirectoryError> {
         let find = |by: Identifier| async move { self.directory.find(&self.name, &by).await };
         let other = other_than_anchor(user);

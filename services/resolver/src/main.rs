@@ -5,6 +5,7 @@
 //! it cannot open a seal.
 
 mod anchors;
+mod catalog;
 mod decide;
 mod forests;
 mod observe;

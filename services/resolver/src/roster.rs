@@ -17,7 +17,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     anchors::Anchors,
-    forests::{Domain, Forests},
+    catalog::{self, Catalog},
+    forests::{Asked, Domain, Forests},
     observe::Observer,
     standstill,
 };
@@ -39,6 +40,7 @@ pub(crate) struct Roster {
     forests: Arc<Forests>,
     observer: Arc<Observer>,
     members: Vec<Member>,
+    enabled_in_two_forests: config::EnabledInTwoForests,
     shutdown: CancellationToken,
 }
 
@@ -46,6 +48,7 @@ pub(crate) struct Roster {
 struct Member {
     section: config::Forest,
     domains: Vec<Arc<Domain>>,
+    catalog: Option<Arc<Catalog>>,
     tasks: TaskTracker,
     leaving: CancellationToken,
 }
@@ -66,6 +69,7 @@ impl Roster {
             INDEX_REFRESH_SECONDS.end(),
         );
         let mut roster = Self {
+            enabled_in_two_forests: settings.enabled_in_two_forests.clone(),
             settings,
             forests,
             observer,
@@ -74,6 +78,7 @@ impl Roster {
         };
         let new = roster.prepare(&config.forests)?;
         ensure_any(&config.forests)?;
+        tell_unknown(&roster.enabled_in_two_forests, &config.forests);
         for member in &new {
             roster.start(member);
         }
@@ -98,7 +103,7 @@ impl Roster {
                 () = sleep(TRY_AGAIN_AFTER), if failing => {}
             }
             let config = Arc::clone(&updates.borrow_and_update());
-            let applied = self.apply(&config.forests).await;
+            let applied = self.apply(&config).await;
             if let Err(error) = &applied
                 && !failing
             {
@@ -115,7 +120,8 @@ impl Roster {
     }
 
     /// All of it or nothing.
-    async fn apply(&mut self, sections: &[config::Forest]) -> anyhow::Result<()> {
+    async fn apply(&mut self, config: &config::Config) -> anyhow::Result<()> {
+        let sections = config.forests.as_slice();
         let changed: Vec<config::Forest> = sections
             .iter()
             .filter(|section| {
@@ -134,6 +140,12 @@ impl Roster {
         self.members = staying;
         let first_new = self.members.len();
         self.members.extend(new);
+        let rule = &config.resolver.enabled_in_two_forests;
+        if self.enabled_in_two_forests != *rule {
+            tracing::info!(?rule, "another rule for who is enabled in two forests");
+            tell_unknown(rule, sections);
+            self.enabled_in_two_forests = rule.clone();
+        }
         self.publish();
         for member in leaving {
             let forest = member.section.id.clone();
@@ -159,6 +171,7 @@ impl Roster {
             .map(|section| {
                 Ok(Member {
                     domains: domains(section, &self.settings)?,
+                    catalog: catalog(section, &self.settings)?,
                     section: section.clone(),
                     tasks: TaskTracker::new(),
                     leaving: self.shutdown.child_token(),
@@ -182,7 +195,15 @@ impl Roster {
             .members
             .iter()
             .flat_map(|member| member.domains.iter().cloned());
-        self.forests.ask(domains.collect());
+        let catalogs = self
+            .members
+            .iter()
+            .filter_map(|member| member.catalog.clone());
+        self.forests.ask(Asked {
+            domains: domains.collect(),
+            catalogs: catalogs.collect(),
+            enabled_in_two_forests: self.enabled_in_two_forests.clone(),
+        });
     }
 }
 
@@ -204,11 +225,46 @@ fn ensure_any(sections: &[config::Forest]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn domains(
+/// An order that names a forest which is not there is no fault, for forests come and go, but perhaps a
+/// misspelt one.
+fn tell_unknown(rule: &config::EnabledInTwoForests, sections: &[config::Forest]) {
+    if let config::EnabledInTwoForests::Prefer(order) = rule {
+        for forest in order.iter() {
+            if sections.iter().all(|section| section.id != *forest) {
+                tracing::warn!(%forest, "resolver.enabled_in_two_forests names a forest that is not configured");
+            }
+        }
+    }
+}
+
+/// Only where there are domains to choose from.
+fn catalog(
     forest: &config::Forest,
     settings: &config::Resolver,
-) -> anyhow::Result<Vec<Arc<Domain>>> {
-    let ca_pem = config::read_file(&forest.ca_file)?;
+) -> anyhow::Result<Option<Arc<Catalog>>> {
+    let endpoints: Vec<String> = forest
+        .domains
+        .iter()
+        .flat_map(|domain| domain.global_catalogs.iter().cloned())
+        .collect();
+    if forest.domains.len() < 2 || endpoints.is_empty() {
+        return Ok(None);
+    }
+    let directory = Directory::new(reached_at(forest, endpoints, catalog::PATIENCE)?)
+        .with_context(|| format!("forests `{}`, global_catalogs", forest.id))?;
+    Ok(Some(Arc::new(Catalog {
+        forest: forest.id.clone(),
+        directory,
+        gate: standstill::Gate::new(settings.concurrency),
+    })))
+}
+
+/// As whom a forest is read, at these endpoints.
+fn reached_at(
+    forest: &config::Forest,
+    endpoints: Vec<String>,
+    operation_timeout: Duration,
+) -> anyhow::Result<DirectoryConfig> {
     let (account, password_file) = match (
         &forest.reader_account,
         &forest.reader_account_password_file,
@@ -220,20 +276,32 @@ fn domains(
             forest.id
         ),
     };
+    Ok(DirectoryConfig {
+        endpoints,
+        ca_pem: config::read_file(&forest.ca_file)?,
+        account: account.clone(),
+        password: config::read_secret(password_file)?,
+        connections: CONNECTIONS,
+        operation_timeout,
+    })
+}
+
+fn domains(
+    forest: &config::Forest,
+    settings: &config::Resolver,
+) -> anyhow::Result<Vec<Arc<Domain>>> {
     forest
         .domains
         .iter()
         .map(|domain| {
             let context = || format!("forests `{}`, domain {}", forest.id, domain.name);
             // the domain controllers, not the catalog: the catalog lacks mS-DS-ConsistencyGuid
-            let directory = Directory::new(DirectoryConfig {
-                endpoints: domain.domain_controllers.clone(),
-                ca_pem: ca_pem.clone(),
-                account: account.clone(),
-                password: config::read_secret(password_file)?,
-                connections: CONNECTIONS,
-                operation_timeout: Duration::from_secs(settings.directory_timeout_seconds),
-            })
+            let time_out = Duration::from_secs(settings.directory_timeout_seconds);
+            let directory = Directory::new(reached_at(
+                forest,
+                domain.domain_controllers.clone(),
+                time_out,
+            )?)
             .with_context(context)?;
             let scope = Scope::new(&domain.include, &domain.exclude).with_context(context)?;
             let anchors = Anchors::new(

@@ -6,7 +6,7 @@ use operation::{DomainName, ForestId};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{ConfigError, ProtectedAccounts, read_file, read_secret};
+use super::{ConfigError, EnabledInTwoForests, ProtectedAccounts, read_file, read_secret};
 
 /// The whole file. Every service reads the same file and takes what it needs.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -37,11 +37,14 @@ impl Config {
         self.forests.iter().find(|forest| forest.id == *id)
     }
 
-    /// Whether they differ in more than their forests: in what a service reads only when it starts.
+    /// Whether they differ in more than their forests, and who is meant in two of them: in what a
+    /// service reads only when it starts.
     pub(crate) fn differs_beyond_forests(&self, other: &Self) -> bool {
-        let without_forests = |config: &Self| Self {
-            forests: Vec::new(),
-            ..config.clone()
+        let without_forests = |config: &Self| {
+            let mut rest = config.clone();
+            rest.forests = Vec::new();
+            rest.resolver.enabled_in_two_forests = EnabledInTwoForests::default();
+            rest
         };
         without_forests(self) != without_forests(other)
     }
@@ -247,6 +250,8 @@ pub struct Tokens {
 pub struct Resolver {
     pub concurrency: usize,
     pub directory_timeout_seconds: u64,
+    /// Taken over without a restart, as the forests are.
+    pub enabled_in_two_forests: EnabledInTwoForests,
     /// How often each domain is asked which anchors changed; 1 to 20.
     pub index_refresh_seconds: u64,
     /// Where the index of anchors outlives a restart. Without it every start reads it anew.
@@ -258,6 +263,7 @@ impl Default for Resolver {
         Self {
             concurrency: 32,
             directory_timeout_seconds: 5,
+            enabled_in_two_forests: EnabledInTwoForests::default(),
             index_refresh_seconds: 15,
             state_directory: None,
         }
