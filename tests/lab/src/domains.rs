@@ -6,12 +6,46 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::json;
+use tokio::process::Command;
 
 use crate::command::waiting_for;
+use crate::database::run_with_input;
 use crate::forest::{ADDED, FORESTS, FURTHER_DOMAINS, ForestPlan};
 use crate::place::Place;
 use crate::wanted::{Wanted, nobody_asks, running, until};
 use crate::{configuration, services};
+
+const RECEIVE: &str = include_str!("../forest/receive.py");
+
+/// Somebody who moves between two domains of a forest.
+#[derive(Debug, Clone)]
+pub struct Mover {
+    pub login: String,
+    pub user_principal_name: String,
+    /// The `objectGUID`, which such a move does not change.
+    pub object: String,
+    pub password: String,
+}
+
+/// The further domain of this name shows the person from now on; the domain they come from is not touched.
+pub async fn receive(place: &Place, domain: &str, mover: &Mover) -> anyhow::Result<()> {
+    let plan = FURTHER_DOMAINS
+        .iter()
+        .find(|plan| plan.domain == domain)
+        .with_context(|| format!("{domain} is no further domain"))?;
+    let input = json!({
+        "smbConf": plan.directory(place).join("etc/smb.conf"),
+        "login": mover.login,
+        "userPrincipalName": mover.user_principal_name,
+        "object": mover.object,
+        "password": mover.password,
+    });
+    // Samba's Python modules belong to the system's interpreter, whatever else is first on the PATH
+    let mut python = Command::new("/usr/bin/python3");
+    python.args(["-c", RECEIVE]);
+    run_with_input(python, &input.to_string(), "receiving a person").await
+}
 
 /// Adds a child domain and a tree to the first forest of the running lab, and returns when its writers know them.
 pub async fn add_domains(place: &Place) -> anyhow::Result<()> {
@@ -105,11 +139,8 @@ async fn restart_writers(place: &Place) -> anyhow::Result<()> {
         if !writer.name.starts_with(&prefix) {
             continue;
         }
-        kill(
-            Pid::from_raw(i32::try_from(writer.pid)?),
-            Signal::SIGTERM,
-        )
-        .with_context(|| format!("cannot stop {}", writer.name))?;
+        kill(Pid::from_raw(i32::try_from(writer.pid)?), Signal::SIGTERM)
+            .with_context(|| format!("cannot stop {}", writer.name))?;
         until("the writer is there again", async || {
             let is_another = running(place).is_ok_and(|lab| {
                 lab.services

@@ -23,7 +23,7 @@ mod wanted;
 
 pub use command::{down, up};
 pub use description::{Audit, Ctl, Forest, Infrastructure, Intake, Lab, RabbitMq, Service};
-pub use domains::{add_domains, remove_domains};
+pub use domains::{Mover, add_domains, receive, remove_domains};
 pub use place::{Place, TRACES_PORT};
 pub use supervisor::supervise;
 pub use wanted::{add_forest, remove_forest};
