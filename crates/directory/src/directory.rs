@@ -174,18 +174,8 @@ impl Directory {
         base: &DomainName,
         by: &Identifier,
     ) -> Result<Vec<Found>, DirectoryError> {
-        self.find_below(&filter::base(base), by).await
-    }
-
-    /// Finds the objects with this identifier in every domain of the forest, as far as a global
-    /// catalog has heard of them (MS-ADTS 3.1.1.3.1.3.4: the empty name stands for all it holds).
-    pub async fn find_in_forest(&self, by: &Identifier) -> Result<Vec<Found>, DirectoryError> {
-        self.find_below("", by).await
-    }
-
-    async fn find_below(&self, base: &str, by: &Identifier) -> Result<Vec<Found>, DirectoryError> {
         let search = Search {
-            base,
+            base: &filter::base(base),
             scope: Scope::Subtree,
             filter: &filter::by(by),
             attributes: FOUND_ATTRIBUTES,

@@ -141,11 +141,6 @@ impl Anchors {
         self.known(anchor).is_some_and(|known| !known.is_empty())
     }
 
-    /// Whether somebody may bear this anchor, as far as can be told without asking.
-    pub(crate) fn may_know(&self, anchor: SourceAnchor) -> bool {
-        self.known(anchor).is_none_or(|known| !known.is_empty())
-    }
-
     /// Whom the index names. None if it is too old to be believed.
     fn known(&self, anchor: SourceAnchor) -> Option<Vec<ObjectGuid>> {
         let state = self.state();

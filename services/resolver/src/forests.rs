@@ -1,4 +1,8 @@
-//! Asking the forests, all at once.
+//! Asking the forests, all at once, and in each of them every domain.
+//!
+//! Not their global catalogs: a catalog lacks `mS-DS-ConsistencyGuid`, and hears of everything last. It
+//! would lead to the account that somebody is just leaving behind in another domain, and what is
+//! written there is lost; the domains, all asked, show that there are two.
 
 use std::sync::Arc;
 
@@ -11,7 +15,6 @@ use tokio::time::Instant;
 
 use crate::{
     anchors::Anchors,
-    catalog::Catalog,
     decide::{Answer, Located, decide},
     observe::{Answered, Observer},
     remembered::{Question, Remembered},
@@ -29,8 +32,6 @@ pub(crate) struct Forests {
 #[derive(Default)]
 pub(crate) struct Asked {
     pub(crate) domains: Vec<Arc<Domain>>,
-    /// Of forests with several domains.
-    pub(crate) catalogs: Vec<Arc<Catalog>>,
     pub(crate) enabled_in_two_forests: EnabledInTwoForests,
 }
 
@@ -125,7 +126,7 @@ impl Forests {
             sealed_for,
             rule: &forests.enabled_in_two_forests,
         };
-        let located = self.look_for(&forests.catalogs, &asked, wanted).await;
+        let located = self.look_for(&asked, wanted).await;
         if let Some(question) = question {
             match &located {
                 Ok(located) => self
@@ -140,17 +141,7 @@ impl Forests {
         })
     }
 
-    async fn look_for(
-        &self,
-        catalogs: &[Arc<Catalog>],
-        asked: &[&Domain],
-        wanted: Wanted<'_>,
-    ) -> Result<Located, Refusal> {
-        if let Some(fewer) = fewer(catalogs, asked, wanted.user).await
-            && let Ok(located) = self.look_in(&fewer, wanted).await
-        {
-            return Ok(located);
-        }
+    async fn look_for(&self, asked: &[&Domain], wanted: Wanted<'_>) -> Result<Located, Refusal> {
         let decided = self.look_in(asked, wanted).await;
         match (&decided, wanted.user.source_anchor()) {
             (Err(refusal), Some(anchor))
@@ -192,45 +183,6 @@ impl Forests {
     }
 }
 
-/// The domains that will do, if these are fewer: in each forest with a catalog those that it names, and
-/// those whose own index may know the anchor.
-async fn fewer<'a>(
-    catalogs: &[Arc<Catalog>],
-    asked: &[&'a Domain],
-    user: &UserReference,
-) -> Option<Vec<&'a Domain>> {
-    let of = |forest: &ForestId| {
-        let forest = forest.clone();
-        asked.iter().filter(move |domain| domain.forest == forest)
-    };
-    let spared: Vec<&str> = join_all(
-        catalogs
-            .iter()
-            .filter(|catalog| of(&catalog.forest).count() > 1)
-            .map(|catalog| async move {
-                let named = catalog.domains_of(user).await;
-                let (will_do, spared): (Vec<&Domain>, Vec<&Domain>) =
-                    of(&catalog.forest).copied().partition(|domain| {
-                        named.contains(&domain.name) || domain.may_know(user.source_anchor())
-                    });
-                if will_do.is_empty() { will_do } else { spared }
-            }),
-    )
-    .await
-    .into_iter()
-    .flatten()
-    .map(|domain| domain.name.as_str())
-    .collect();
-    let rest = || {
-        asked
-            .iter()
-            .filter(|domain| !spared.contains(&domain.name.as_str()))
-            .copied()
-            .collect()
-    };
-    (!spared.is_empty()).then(rest)
-}
-
 /// Whether a person whom nobody knew of may have been made a moment ago.
 const fn nobody_chosen(reason: Reason) -> bool {
     matches!(
@@ -247,11 +199,6 @@ async fn known_by_now(asked: &[&Domain], anchor: SourceAnchor) -> bool {
 }
 
 impl Domain {
-    /// Whether its index knows somebody with this anchor, or is too old to tell.
-    fn may_know(&self, anchor: Option<SourceAnchor>) -> bool {
-        anchor.is_some_and(|anchor| self.anchors.may_know(anchor))
-    }
-
     async fn ask(&self, user: &UserReference) -> Result<Vec<directory::Found>, DirectoryError> {
         let find = |by: Identifier| async move { self.directory.find(&self.name, &by).await };
         let other = other_than_anchor(user);

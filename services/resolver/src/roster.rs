@@ -17,7 +17,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     anchors::Anchors,
-    catalog::{self, Catalog},
     forests::{Asked, Domain, Forests},
     observe::Observer,
     standstill,
@@ -48,7 +47,6 @@ pub(crate) struct Roster {
 struct Member {
     section: config::Forest,
     domains: Vec<Arc<Domain>>,
-    catalog: Option<Arc<Catalog>>,
     tasks: TaskTracker,
     leaving: CancellationToken,
 }
@@ -171,7 +169,6 @@ impl Roster {
             .map(|section| {
                 Ok(Member {
                     domains: domains(section, &self.settings)?,
-                    catalog: catalog(section, &self.settings)?,
                     section: section.clone(),
                     tasks: TaskTracker::new(),
                     leaving: self.shutdown.child_token(),
@@ -195,13 +192,8 @@ impl Roster {
             .members
             .iter()
             .flat_map(|member| member.domains.iter().cloned());
-        let catalogs = self
-            .members
-            .iter()
-            .filter_map(|member| member.catalog.clone());
         self.forests.ask(Asked {
             domains: domains.collect(),
-            catalogs: catalogs.collect(),
             enabled_in_two_forests: self.enabled_in_two_forests.clone(),
         });
     }
@@ -235,28 +227,6 @@ fn tell_unknown(rule: &config::EnabledInTwoForests, sections: &[config::Forest])
             }
         }
     }
-}
-
-/// Only where there are domains to choose from.
-fn catalog(
-    forest: &config::Forest,
-    settings: &config::Resolver,
-) -> anyhow::Result<Option<Arc<Catalog>>> {
-    let endpoints: Vec<String> = forest
-        .domains
-        .iter()
-        .flat_map(|domain| domain.global_catalogs.iter().cloned())
-        .collect();
-    if forest.domains.len() < 2 || endpoints.is_empty() {
-        return Ok(None);
-    }
-    let directory = Directory::new(reached_at(forest, endpoints, catalog::PATIENCE)?)
-        .with_context(|| format!("forests `{}`, global_catalogs", forest.id))?;
-    Ok(Some(Arc::new(Catalog {
-        forest: forest.id.clone(),
-        directory,
-        gate: standstill::Gate::new(settings.concurrency),
-    })))
 }
 
 /// As whom a forest is read, at these endpoints.
@@ -295,7 +265,7 @@ fn domains(
         .iter()
         .map(|domain| {
             let context = || format!("forests `{}`, domain {}", forest.id, domain.name);
-            // the domain controllers, not the catalog: the catalog lacks mS-DS-ConsistencyGuid
+            // not the global catalog: it lacks mS-DS-ConsistencyGuid, and hears of a move last
             let time_out = Duration::from_secs(settings.directory_timeout_seconds);
             let directory = Directory::new(reached_at(
                 forest,

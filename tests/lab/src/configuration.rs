@@ -45,7 +45,6 @@ fn domain(domain: &ForestPlan) -> Value {
     json!({
         "name": domain.domain,
         "domain_controllers": [domain.ldaps()],
-        "global_catalogs": [domain.global_catalog()],
         "include": [domain.included()],
         "exclude": [out_of_scope(domain)],
     })

@@ -380,8 +380,6 @@ pub struct Domain {
     pub name: DomainName,
     /// `ldaps://` URLs, in order of preference.
     pub domain_controllers: Vec<String>,
-    #[serde(default)]
-    pub global_catalogs: Vec<String>,
     /// DNs of the subtrees in scope; none means the whole domain.
     #[serde(default)]
     pub include: Vec<String>,

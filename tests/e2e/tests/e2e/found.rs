@@ -65,9 +65,6 @@ async fn a_unit_may_have_any_name() -> anyhow::Result<()> {
             let unit = forest.unit(&name);
             forest.found_unit_at(&unit).await?;
             let mut person = forest.hire_below(&unique("odd"), &unit, None).await?;
-            is_reset(&world, forest, &mut person, |event| event)
-                .await
-                .with_context(context)?;
             let anchor = source_anchor(person.object);
             is_reset(&world, forest, &mut person, |event| {
                 event.naming("sourceAnchor", &anchor)
