@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::forest::{FORESTS, FURTHER_DOMAINS, ForestPlan};
 use crate::place::{AMQP_PORT, AUDIT_PORTS, POSTGRES_PORT, Place, TRACES_PORT};
-use crate::wanted::Wanted;
+use crate::wanted::{Further, Wanted};
 use crate::{broker, database, seals, secret, tokens};
 
 pub(crate) fn file(place: &Place) -> PathBuf {
@@ -22,7 +22,7 @@ fn forest(place: &Place, forest: &ForestPlan) -> anyhow::Result<Value> {
     for account in ["svc-writeback", "svc-writeback-read"] {
         secret::password(&forest.password_file(place, account))?;
     }
-    let domains: Vec<&ForestPlan> = if Wanted::load(place)?.further_domains {
+    let domains: Vec<&ForestPlan> = if Wanted::load(place)?.further_domains == Further::Configured {
         let further = FURTHER_DOMAINS
             .iter()
             .filter(|domain| domain.forest == forest.id);

@@ -13,7 +13,7 @@ use crate::command::waiting_for;
 use crate::database::run_with_input;
 use crate::forest::{ADDED, FORESTS, FURTHER_DOMAINS, ForestPlan};
 use crate::place::Place;
-use crate::wanted::{Wanted, nobody_asks, running, until};
+use crate::wanted::{Further, Wanted, nobody_asks, running, until};
 use crate::{configuration, services};
 
 const RECEIVE: &str = include_str!("../forest/receive.py");
@@ -52,14 +52,14 @@ pub async fn add_domains(place: &Place) -> anyhow::Result<()> {
     let begun = Instant::now();
     running(place)?;
     ensure!(
-        !Wanted::load(place)?.further_domain_controllers,
+        Wanted::load(place)?.further_domains == Further::Nothing,
         "the lab has these domains already"
     );
     for domain in &FURTHER_DOMAINS {
         domain.prepare(place).await?;
     }
     Wanted {
-        further_domain_controllers: true,
+        further_domains: Further::DomainControllers,
         ..Wanted::load(place)?
     }
     .store(place)?;
@@ -68,7 +68,7 @@ pub async fn add_domains(place: &Place) -> anyhow::Result<()> {
         until(&what, async || domain.answers(place).await).await?;
         say(begun, domain, "is provisioned, peopled and started");
     }
-    configure(place, true)?;
+    configure(place, Further::Configured)?;
     restart_writers(place).await?;
     for domain in &FURTHER_DOMAINS {
         say(begun, domain, "is ready");
@@ -81,10 +81,10 @@ pub async fn remove_domains(place: &Place) -> anyhow::Result<()> {
     let begun = Instant::now();
     running(place)?;
     ensure!(
-        Wanted::load(place)?.further_domain_controllers,
+        Wanted::load(place)?.further_domains != Further::Nothing,
         "the lab has no further domains"
     );
-    configure(place, false)?;
+    configure(place, Further::DomainControllers)?;
     // a domain controller that goes before it is no longer asked would be a forest that does not answer
     for domain in &FURTHER_DOMAINS {
         until("no resolver asks the domain", async || {
@@ -94,7 +94,7 @@ pub async fn remove_domains(place: &Place) -> anyhow::Result<()> {
     }
     restart_writers(place).await?;
     Wanted {
-        further_domain_controllers: false,
+        further_domains: Further::Nothing,
         ..Wanted::load(place)?
     }
     .store(place)?;
@@ -117,7 +117,7 @@ pub async fn remove_domains(place: &Place) -> anyhow::Result<()> {
 }
 
 /// The configuration with or without them, whatever else was added.
-fn configure(place: &Place, further_domains: bool) -> anyhow::Result<()> {
+fn configure(place: &Place, further_domains: Further) -> anyhow::Result<()> {
     let wanted = Wanted {
         further_domains,
         ..Wanted::load(place)?

@@ -11,7 +11,7 @@ use crate::forest::{ADDED, FORESTS, FURTHER_DOMAINS, ForestPlan};
 use crate::place::{AUDIT_PORTS, INTAKE_PORTS, Place};
 use crate::process::{Process, Recipe};
 use crate::tokens::Tokens;
-use crate::wanted::Wanted;
+use crate::wanted::{Further, Wanted};
 use crate::{broker, configuration, database, seals, secret, services, tokens};
 
 const TICK: Duration = Duration::from_millis(250);
@@ -137,7 +137,7 @@ fn obey(
     }
     let further = FURTHER_DOMAINS
         .iter()
-        .map(|domain| (domain, wanted.further_domain_controllers));
+        .map(|domain| (domain, wanted.further_domains != Further::Nothing));
     for (domain, is_wanted) in further.chain([(&ADDED, wanted.domain_controller)]) {
         let name = domain.domain_controller_name();
         let running = processes
@@ -206,7 +206,7 @@ fn describe(
         .collect::<anyhow::Result<_>>()?;
     let domains = FURTHER_DOMAINS
         .iter()
-        .filter(|_| wanted.further_domains)
+        .filter(|_| wanted.further_domains == Further::Configured)
         .map(|domain| describe_domain(place, domain))
         .collect::<anyhow::Result<_>>()?;
     let services = processes

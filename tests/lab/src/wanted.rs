@@ -21,9 +21,17 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) struct Wanted {
     pub(crate) domain_controller: bool,
     pub(crate) writers: bool,
-    pub(crate) further_domain_controllers: bool,
-    /// They are in the configuration.
-    pub(crate) further_domains: bool,
+    pub(crate) further_domains: Further,
+}
+
+/// How much there is of the further domains.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Further {
+    #[default]
+    Nothing,
+    DomainControllers,
+    /// They are in the configuration too.
+    Configured,
 }
 
 impl Wanted {

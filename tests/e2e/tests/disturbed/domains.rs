@@ -8,8 +8,8 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use e2e::{DomainController, Event, Measures, Person, World, fresh_password, source_anchor, until};
-use lab::{Lab, Mover, Place};
+use e2e::{DomainController, Event, Person, World, fresh_password, source_anchor, until};
+use lab::{Mover, Place};
 use operation::Reason;
 use uuid::Uuid;
 
@@ -349,15 +349,15 @@ async fn moves(several: &Several<'_>) -> anyhow::Result<()> {
                 })
                 .await?;
         }
-        let mut moved = Person {
+        let mut arrived = Person {
             password: fresh_password(),
             ..person.clone()
         };
         let mover = Mover {
             login: name,
-            user_principal_name: moved.user_principal_name.clone(),
-            object: moved.object.to_string(),
-            password: moved.password.clone(),
+            user_principal_name: arrived.user_principal_name.clone(),
+            object: arrived.object.to_string(),
+            password: arrived.password.clone(),
         };
         lab::receive(&Place::of_this_repository()?, target.domain(), &mover).await?;
         // both show it: what is written to the one that is about to lose it would be lost
@@ -369,7 +369,7 @@ async fn moves(several: &Several<'_>) -> anyhow::Result<()> {
             "{}",
             answer.body
         );
-        for (domain, holder) in [(several.first, &person), (target, &moved)] {
+        for (domain, holder) in [(several.first, &person), (target, &arrived)] {
             ensure!(
                 domain
                     .opens(&holder.user_principal_name, &holder.password)
@@ -389,10 +389,12 @@ async fn moves(several: &Several<'_>) -> anyhow::Result<()> {
             .await?;
         for _ in 0..2 {
             several
-                .reaches(target, &mut moved, |event| event.by_source_anchor(&anchor))
+                .reaches(target, &mut arrived, |event| {
+                    event.by_source_anchor(&anchor)
+                })
                 .await?;
             several
-                .reaches(target, &mut moved, |event| {
+                .reaches(target, &mut arrived, |event| {
                     event
                         .naming("sourceAnchor", &anchor)
                         .in_domain(target.domain())
@@ -410,7 +412,7 @@ async fn moves(several: &Several<'_>) -> anyhow::Result<()> {
             "{}",
             answer.body
         );
-        target.dismiss(&moved).await?;
+        target.dismiss(&arrived).await?;
     }
     Ok(())
 }

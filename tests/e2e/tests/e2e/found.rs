@@ -4,6 +4,7 @@ use anyhow::{Context as _, ensure};
 use e2e::{
     DomainController, Event, Identifiers, Person, World, fresh_password, source_anchor, unit_below,
 };
+use futures_util::future::try_join_all;
 use operation::Reason;
 use uuid::Uuid;
 
@@ -53,55 +54,64 @@ async fn is_reset(
 #[tokio::test]
 async fn a_unit_may_have_any_name() -> anyhow::Result<()> {
     let world = World::enter().await?;
-    for forest in &world.forests {
-        for odd in ODD_NAMES {
-            let context = || format!("{odd:?} in {}", forest.id());
-            // the odd part stays at the beginning or at the end, where it is odd
-            let name = if odd.ends_with(' ') {
-                format!("{}{odd}", unique("u"))
-            } else {
-                format!("{odd}{}", unique("u"))
-            };
-            let unit = forest.unit(&name);
-            forest.found_unit_at(&unit).await?;
-            let mut person = forest.hire_below(&unique("odd"), &unit, None).await?;
-            let anchor = source_anchor(person.object);
-            is_reset(&world, forest, &mut person, |event| {
-                event.naming("sourceAnchor", &anchor)
-            })
+    try_join_all(
+        world
+            .forests
+            .iter()
+            .map(|forest| in_odd_units(&world, forest)),
+    )
+    .await?;
+    Ok(())
+}
+
+async fn in_odd_units(world: &World, forest: &DomainController) -> anyhow::Result<()> {
+    for odd in ODD_NAMES {
+        let context = || format!("{odd:?} in {}", forest.id());
+        // the odd part stays at the beginning or at the end, where it is odd
+        let name = if odd.ends_with(' ') {
+            format!("{}{odd}", unique("u"))
+        } else {
+            format!("{odd}{}", unique("u"))
+        };
+        let unit = forest.unit(&name);
+        forest.found_unit_at(&unit).await?;
+        let mut person = forest.hire_below(&unique("odd"), &unit, None).await?;
+        let anchor = source_anchor(person.object);
+        is_reset(world, forest, &mut person, |event| {
+            event.naming("sourceAnchor", &anchor)
+        })
+        .await
+        .with_context(context)?;
+
+        // of the same name where writeback may not act
+        let outside = unit_below(&name, &forest.unit(CONTRACTORS));
+        forest.found_unit_at(&outside).await?;
+        let own_name = format!("{odd}{odd}");
+        forest
+            .move_below(&person, own_name.trim(), &outside)
             .await
             .with_context(context)?;
-
-            // of the same name where writeback may not act
-            let outside = unit_below(&name, &forest.unit(CONTRACTORS));
-            forest.found_unit_at(&outside).await?;
-            let own_name = format!("{odd}{odd}");
+        let new = fresh_password();
+        let event = Event::reset(&person.user_principal_name, &new);
+        let answer = world.door.send(&event).await?;
+        answer
+            .expect_refused(422, Reason::OutOfScope)
+            .with_context(context)?;
+        ensure!(
             forest
-                .move_below(&person, own_name.trim(), &outside)
-                .await
-                .with_context(context)?;
-            let new = fresh_password();
-            let event = Event::reset(&person.user_principal_name, &new);
-            let answer = world.door.send(&event).await?;
-            answer
-                .expect_refused(422, Reason::OutOfScope)
-                .with_context(context)?;
-            ensure!(
-                forest
-                    .opens(&person.user_principal_name, &person.password)
-                    .await?,
-                "{odd:?}: written out of scope"
-            );
-            // and back, with an odd name of their own
-            forest
-                .move_below(&person, own_name.trim(), &unit)
-                .await
-                .with_context(context)?;
-            is_reset(&world, forest, &mut person, |event| event)
-                .await
-                .with_context(context)?;
-            forest.dismiss(&person).await?;
-        }
+                .opens(&person.user_principal_name, &person.password)
+                .await?,
+            "{odd:?}: written out of scope"
+        );
+        // and back, with an odd name of their own
+        forest
+            .move_below(&person, own_name.trim(), &unit)
+            .await
+            .with_context(context)?;
+        is_reset(world, forest, &mut person, |event| event)
+            .await
+            .with_context(context)?;
+        forest.dismiss(&person).await?;
     }
     Ok(())
 }
