@@ -103,6 +103,18 @@ impl Config {
                 });
             }
         }
+        let domains = || config.forests.iter().flat_map(|forest| &forest.domains);
+        for (index, domain) in domains().enumerate() {
+            if domains()
+                .take(index)
+                .any(|earlier| earlier.name == domain.name)
+            {
+                return Err(ConfigError::Incomplete {
+                    path: path.to_owned(),
+                    reason: format!("domain {} is given twice", domain.name),
+                });
+            }
+        }
         Ok(config)
     }
 }

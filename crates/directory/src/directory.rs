@@ -475,6 +475,11 @@ pub(crate) fn by_guid(guid: ObjectGuid) -> String {
     format!("<GUID={guid}>")
 }
 
+/// Whether a search's base is one object, wherever it is, and not a part of the directory.
+fn names_one_object(base: &str) -> bool {
+    base.starts_with("<GUID=")
+}
+
 pub(crate) fn unavailable(pool: &Pool, error: CallError) -> DirectoryError {
     DirectoryError::Unavailable {
         endpoint: pool.endpoint.to_string(),
@@ -550,6 +555,11 @@ async fn search_at(pool: &Pool, search: &Search<'_>) -> Result<Vec<Entry>, Direc
             return Ok(entries);
         }
         32 => {
+            pool.give_back(lease);
+            return Ok(Vec::new());
+        }
+        // one that is a global catalog too knows the object, and that it is in another domain by now
+        10 if names_one_object(search.base) => {
             pool.give_back(lease);
             return Ok(Vec::new());
         }

@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     anchors::Anchors,
-    forests::{Domain, Forests},
+    forests::{Asked, Domain, Forests},
     observe::Observer,
     standstill,
 };
@@ -39,6 +39,7 @@ pub(crate) struct Roster {
     forests: Arc<Forests>,
     observer: Arc<Observer>,
     members: Vec<Member>,
+    enabled_in_two_forests: operation::EnabledInTwoForests,
     shutdown: CancellationToken,
 }
 
@@ -66,6 +67,7 @@ impl Roster {
             INDEX_REFRESH_SECONDS.end(),
         );
         let mut roster = Self {
+            enabled_in_two_forests: settings.enabled_in_two_forests.clone(),
             settings,
             forests,
             observer,
@@ -74,6 +76,7 @@ impl Roster {
         };
         let new = roster.prepare(&config.forests)?;
         ensure_any(&config.forests)?;
+        tell_unknown(&roster.enabled_in_two_forests, &config.forests);
         for member in &new {
             roster.start(member);
         }
@@ -98,7 +101,7 @@ impl Roster {
                 () = sleep(TRY_AGAIN_AFTER), if failing => {}
             }
             let config = Arc::clone(&updates.borrow_and_update());
-            let applied = self.apply(&config.forests).await;
+            let applied = self.apply(&config).await;
             if let Err(error) = &applied
                 && !failing
             {
@@ -115,7 +118,8 @@ impl Roster {
     }
 
     /// All of it or nothing.
-    async fn apply(&mut self, sections: &[config::Forest]) -> anyhow::Result<()> {
+    async fn apply(&mut self, config: &config::Config) -> anyhow::Result<()> {
+        let sections = config.forests.as_slice();
         let changed: Vec<config::Forest> = sections
             .iter()
             .filter(|section| {
@@ -134,6 +138,12 @@ impl Roster {
         self.members = staying;
         let first_new = self.members.len();
         self.members.extend(new);
+        let rule = &config.resolver.enabled_in_two_forests;
+        if self.enabled_in_two_forests != *rule {
+            tracing::info!(?rule, "another rule for who is enabled in two forests");
+            tell_unknown(rule, sections);
+            self.enabled_in_two_forests = rule.clone();
+        }
         self.publish();
         for member in leaving {
             let forest = member.section.id.clone();
@@ -182,7 +192,10 @@ impl Roster {
             .members
             .iter()
             .flat_map(|member| member.domains.iter().cloned());
-        self.forests.ask(domains.collect());
+        self.forests.ask(Asked {
+            domains: domains.collect(),
+            enabled_in_two_forests: self.enabled_in_two_forests.clone(),
+        });
     }
 }
 
@@ -204,11 +217,24 @@ fn ensure_any(sections: &[config::Forest]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn domains(
+/// An order that names a forest which is not there is no fault, for forests come and go, but perhaps a
+/// misspelt one.
+fn tell_unknown(rule: &operation::EnabledInTwoForests, sections: &[config::Forest]) {
+    if let operation::EnabledInTwoForests::Prefer(order) = rule {
+        for forest in order.iter() {
+            if sections.iter().all(|section| section.id != *forest) {
+                tracing::warn!(%forest, "resolver.enabled_in_two_forests names a forest that is not configured");
+            }
+        }
+    }
+}
+
+/// As whom a forest is read, at these endpoints.
+fn reached_at(
     forest: &config::Forest,
-    settings: &config::Resolver,
-) -> anyhow::Result<Vec<Arc<Domain>>> {
-    let ca_pem = config::read_file(&forest.ca_file)?;
+    endpoints: Vec<String>,
+    operation_timeout: Duration,
+) -> anyhow::Result<DirectoryConfig> {
     let (account, password_file) = match (
         &forest.reader_account,
         &forest.reader_account_password_file,
@@ -220,20 +246,32 @@ fn domains(
             forest.id
         ),
     };
+    Ok(DirectoryConfig {
+        endpoints,
+        ca_pem: config::read_file(&forest.ca_file)?,
+        account: account.clone(),
+        password: config::read_secret(password_file)?,
+        connections: CONNECTIONS,
+        operation_timeout,
+    })
+}
+
+fn domains(
+    forest: &config::Forest,
+    settings: &config::Resolver,
+) -> anyhow::Result<Vec<Arc<Domain>>> {
     forest
         .domains
         .iter()
         .map(|domain| {
             let context = || format!("forests `{}`, domain {}", forest.id, domain.name);
-            // the domain controllers, not the catalog: the catalog lacks mS-DS-ConsistencyGuid
-            let directory = Directory::new(DirectoryConfig {
-                endpoints: domain.domain_controllers.clone(),
-                ca_pem: ca_pem.clone(),
-                account: account.clone(),
-                password: config::read_secret(password_file)?,
-                connections: CONNECTIONS,
-                operation_timeout: Duration::from_secs(settings.directory_timeout_seconds),
-            })
+            // not the global catalog: it lacks mS-DS-ConsistencyGuid, and hears of a move last
+            let time_out = Duration::from_secs(settings.directory_timeout_seconds);
+            let directory = Directory::new(reached_at(
+                forest,
+                domain.domain_controllers.clone(),
+                time_out,
+            )?)
             .with_context(context)?;
             let scope = Scope::new(&domain.include, &domain.exclude).with_context(context)?;
             let anchors = Anchors::new(

@@ -37,6 +37,8 @@ pub struct DomainController {
 /// By what an event can name an object.
 #[derive(Debug, Clone)]
 pub struct Identifiers {
+    /// As the directory stores it.
+    pub object_guid: Vec<u8>,
     /// Base64 of `objectGUID`: nobody of the lab's ordinary people has a `mS-DS-ConsistencyGuid`.
     pub source_anchor: String,
     /// None for contacts.
@@ -210,6 +212,29 @@ impl DomainController {
         identifiers(&self.find_person(&mut connection, person).await?)
     }
 
+    pub(crate) async fn identifiers_of(
+        &self,
+        connection: &mut Connection,
+        dn: &str,
+    ) -> anyhow::Result<Identifiers> {
+        let (entries, _) = connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .search(
+                dn,
+                Scope::Base,
+                "(objectClass=*)",
+                vec!["distinguishedName", "objectGUID", "objectSid"],
+            )
+            .await?
+            .success()?;
+        let entry = entries
+            .into_iter()
+            .next()
+            .with_context(|| format!("there is no {dn}"))?;
+        identifiers(&SearchEntry::construct(entry))
+    }
+
     /// The domain controller's own account.
     pub async fn computer(&self) -> anyhow::Result<Identifiers> {
         let mut connection = self.as_administrator().await?;
@@ -317,7 +342,8 @@ fn identifiers(entry: &SearchEntry) -> anyhow::Result<Identifiers> {
         .transpose()?
         .map(|sid| sid.to_string());
     Ok(Identifiers {
-        source_anchor: STANDARD.encode(guid),
+        source_anchor: STANDARD.encode(&guid),
+        object_guid: guid,
         security_identifier,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use operation::{DomainName, ForestId};
+use operation::{DomainName, EnabledInTwoForests, ForestId};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -37,11 +37,14 @@ impl Config {
         self.forests.iter().find(|forest| forest.id == *id)
     }
 
-    /// Whether they differ in more than their forests: in what a service reads only when it starts.
+    /// Whether they differ in more than their forests, and who is meant in two of them: in what a
+    /// service reads only when it starts.
     pub(crate) fn differs_beyond_forests(&self, other: &Self) -> bool {
-        let without_forests = |config: &Self| Self {
-            forests: Vec::new(),
-            ..config.clone()
+        let without_forests = |config: &Self| {
+            let mut rest = config.clone();
+            rest.forests = Vec::new();
+            rest.resolver.enabled_in_two_forests = EnabledInTwoForests::default();
+            rest
         };
         without_forests(self) != without_forests(other)
     }
@@ -247,6 +250,8 @@ pub struct Tokens {
 pub struct Resolver {
     pub concurrency: usize,
     pub directory_timeout_seconds: u64,
+    /// Taken over without a restart, as the forests are.
+    pub enabled_in_two_forests: EnabledInTwoForests,
     /// How often each domain is asked which anchors changed; 1 to 20.
     pub index_refresh_seconds: u64,
     /// Where the index of anchors outlives a restart. Without it every start reads it anew.
@@ -258,6 +263,7 @@ impl Default for Resolver {
         Self {
             concurrency: 32,
             directory_timeout_seconds: 5,
+            enabled_in_two_forests: EnabledInTwoForests::default(),
             index_refresh_seconds: 15,
             state_directory: None,
         }
@@ -374,8 +380,6 @@ pub struct Domain {
     pub name: DomainName,
     /// `ldaps://` URLs, in order of preference.
     pub domain_controllers: Vec<String>,
-    #[serde(default)]
-    pub global_catalogs: Vec<String>,
     /// DNs of the subtrees in scope; none means the whole domain.
     #[serde(default)]
     pub include: Vec<String>,

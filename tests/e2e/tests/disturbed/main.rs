@@ -11,11 +11,13 @@
 mod anchors;
 mod broker;
 mod database;
+mod domains;
 mod errand;
 mod forests;
 mod ledger;
 mod parts;
 mod people;
+mod preferred;
 mod readiness;
 mod services;
 mod settings;

@@ -15,6 +15,7 @@ mod deadlines;
 mod doors;
 mod duplicates;
 mod foreign;
+mod found;
 mod identifiers;
 mod lockouts;
 mod malformed_seals;
