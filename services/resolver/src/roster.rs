@@ -9,6 +9,7 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use chassis::config;
 use directory::{Directory, DirectoryConfig, scope::Scope};
+use operation::ForestId;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -46,6 +47,8 @@ pub(crate) struct Roster {
 struct Member {
     section: config::Forest,
     domains: Vec<Arc<Domain>>,
+    files: config::AccountFiles,
+    pointed_to: config::PointedTo,
     tasks: TaskTracker,
     leaving: CancellationToken,
 }
@@ -157,8 +160,14 @@ impl Roster {
         sections
             .iter()
             .map(|section| {
+                let files = section
+                    .reading_account()
+                    .with_context(|| format!("forests `{}`", section.id))?;
+                let pointed_to = files.read()?;
                 Ok(Member {
-                    domains: domains(section, &self.settings)?,
+                    domains: domains(section, &files.account, &pointed_to, &self.settings)?,
+                    files,
+                    pointed_to,
                     section: section.clone(),
                     tasks: TaskTracker::new(),
                     leaving: self.shutdown.child_token(),
@@ -173,6 +182,13 @@ impl Roster {
             let anchors = Arc::clone(&domain.anchors);
             member.tasks.spawn(anchors.follow(member.leaving.clone()));
         }
+        let (forest, domains) = (member.section.id.clone(), member.domains.clone());
+        let (files, known) = (member.files.clone(), member.pointed_to.clone());
+        let leaving = member.leaving.clone();
+        member.tasks.spawn(async move {
+            let renewing = files.follow(known, |now| renew(&forest, &domains, &now));
+            leaving.run_until_cancelled(renewing).await;
+        });
         member.tasks.close();
     }
 
@@ -204,22 +220,25 @@ fn ensure_any(sections: &[config::Forest]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What cannot be used is left; what was in force before stays.
+fn renew(forest: &ForestId, domains: &[Arc<Domain>], now: &config::PointedTo) {
+    for domain in domains {
+        let directory = &domain.directory;
+        let renewed = directory.renew_authority(&now.ca_pem).and_then(|()| {
+            directory.renew_passwords(now.password.clone(), now.next_password.clone())
+        });
+        if let Err(error) = renewed {
+            tracing::error!(%forest, domain = %domain.name, %error, "what changed cannot be used");
+        }
+    }
+}
+
 fn domains(
     forest: &config::Forest,
+    account: &str,
+    pointed_to: &config::PointedTo,
     settings: &config::Resolver,
 ) -> anyhow::Result<Vec<Arc<Domain>>> {
-    let ca_pem = config::read_file(&forest.ca_file)?;
-    let (account, password_file) = match (
-        &forest.reader_account,
-        &forest.reader_account_password_file,
-    ) {
-        (Some(account), Some(file)) => (account, file),
-        (None, None) => (&forest.account, &forest.account_password_file),
-        _ => anyhow::bail!(
-            "forests `{}`: give both reader_account and reader_account_password_file, or neither",
-            forest.id
-        ),
-    };
     forest
         .domains
         .iter()
@@ -228,13 +247,19 @@ fn domains(
             // the domain controllers, not the catalog: the catalog lacks mS-DS-ConsistencyGuid
             let directory = Directory::new(DirectoryConfig {
                 endpoints: domain.domain_controllers.clone(),
-                ca_pem: ca_pem.clone(),
-                account: account.clone(),
-                password: config::read_secret(password_file)?,
+                ca_pem: pointed_to.ca_pem.clone(),
+                account: account.to_owned(),
+                password: pointed_to.password.clone(),
                 connections: CONNECTIONS,
                 operation_timeout: Duration::from_secs(settings.directory_timeout_seconds),
             })
             .with_context(context)?;
+            directory
+                .renew_passwords(
+                    pointed_to.password.clone(),
+                    pointed_to.next_password.clone(),
+                )
+                .with_context(context)?;
             let scope = Scope::new(&domain.include, &domain.exclude).with_context(context)?;
             let anchors = Anchors::new(
                 forest.id.clone(),
