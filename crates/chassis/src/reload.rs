@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_text_is_judged_once_and_only_when_it_was_seen_twice() {
-        let mut sightings = Sightings::new(Ok(held("a")));
+        let mut sightings = Sightings::<Text>::new(Ok(held("a")));
         assert!(!sightings.judge(&Ok(held("a")), false));
         assert!(
             !sightings.judge(&Ok(held("b")), false),
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_file_that_was_gone_for_a_moment_is_no_news() {
-        let mut sightings = Sightings::new(Ok(held("a")));
+        let mut sightings = Sightings::<Text>::new(Ok(held("a")));
         let gone = Err(io::ErrorKind::NotFound);
         assert!(!sightings.judge(&gone, false));
         assert!(!sightings.judge(&Ok(held("a")), false));
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn who_asks_is_heard_at_once() {
-        let mut sightings = Sightings::new(Ok(held("a")));
+        let mut sightings = Sightings::<Text>::new(Ok(held("a")));
         assert!(sightings.judge(&Ok(held("b")), true));
         assert!(!sightings.judge(&Ok(held("b")), false));
         assert!(sightings.judge(&Ok(held("b")), true), "and every time");

@@ -128,7 +128,7 @@ impl Pool {
         let connection = Connection::open(&self.endpoint, tls, self.time_out)
             .await
             .map_err(|error| error.at(&self.endpoint))?;
-        self.reported.connected(&connection);
+        self.reported.connected(connection.not_after());
         self.credentials
             .sign_in(&connection, &self.endpoint, self.time_out)
             .await?;

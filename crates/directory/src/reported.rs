@@ -9,7 +9,6 @@ use time::OffsetDateTime;
 
 use crate::{
     CertificateExpiry, Endpoint, PasswordInUse,
-    connection::Connection,
     credentials::Credentials,
     expiry::{Reminder, days_left},
     trust::Trust,
@@ -48,8 +47,9 @@ impl Reported {
         reported
     }
 
-    pub(crate) fn connected(&self, connection: &Connection) {
-        *self.certificate() = connection.not_after();
+    /// A new connection showed a certificate that ends then, as far as it can be told.
+    pub(crate) fn connected(&self, not_after: Option<OffsetDateTime>) {
+        *self.certificate() = not_after;
         self.remind();
     }
 
@@ -154,4 +154,84 @@ fn observe() {
             })
             .build();
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use time::Duration;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The warnings while these were asked for, with an authority that ends so far ahead.
+    fn warned(authority: Duration, ask: impl FnOnce(&Reported)) -> Vec<String> {
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.not_after = OffsetDateTime::now_utc() + authority;
+        let key = rcgen::KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        let reported = Reported::new(
+            "ldaps://dc1.corp.example.com".parse().unwrap(),
+            Arc::new(Trust::new(pem.as_bytes()).unwrap()),
+            Arc::new(Credentials::new("svc".to_owned(), "secret".into())),
+        );
+        let written = Written::default();
+        let writer = written.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || ask(&reported));
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let warnings = text.lines().filter(|line| line.contains("WARN"));
+        warnings.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn an_end_is_told_once_a_day_and_not_by_connection() {
+        let in_days =
+            |days| Some(OffsetDateTime::now_utc() + Duration::days(days) + Duration::HOUR);
+        let years = Duration::days(3650);
+        let warnings = warned(years, |reported| {
+            for _ in 0..5 {
+                reported.connected(in_days(7));
+                reported.remind();
+            }
+        });
+        let [warning] = &warnings[..] else {
+            panic!("{warnings:?}");
+        };
+        assert!(warning.contains("days_left=7"), "{warning}");
+        assert!(
+            warning.contains("ldaps://dc1.corp.example.com:636"),
+            "{warning}"
+        );
+        assert!(warned(years, |reported| reported.connected(in_days(31))).is_empty());
+        assert!(warned(years, |reported| reported.connected(None)).is_empty());
+        let warnings = warned(Duration::days(12) + Duration::HOUR, |reported| {
+            reported.connected(in_days(300));
+            reported.connected(in_days(300));
+        });
+        let [warning] = &warnings[..] else {
+            panic!("{warnings:?}");
+        };
+        assert!(
+            warning.contains("authority") && warning.contains("days_left=12"),
+            "{warning}"
+        );
+    }
 }

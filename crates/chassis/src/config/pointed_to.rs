@@ -65,8 +65,9 @@ impl Forest {
                 next_password_file: next.clone(),
             }),
             (None, None) if next.is_none() => Ok(self.writing_account()),
-            _ => Err(ConfigError::Required(
-                "reader_account with reader_account_password_file, where one of both is given",
+            (None, _) => Err(ConfigError::Required("forests.reader_account")),
+            (Some(_), None) => Err(ConfigError::Required(
+                "forests.reader_account_password_file",
             )),
         }
     }
@@ -159,7 +160,7 @@ mod tests {
         let next = pointed_to.next_password.as_ref();
         (
             pointed_to.password.expose_secret(),
-            next.map(ExposeSecret::expose_secret),
+            next.map(secrecy::ExposeSecret::expose_secret),
         )
     }
 

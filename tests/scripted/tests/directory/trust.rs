@@ -11,6 +11,9 @@ use tokio::{
 
 use crate::{Forest, NEW, SHORT_TIME_OUT, TIME_OUT, refused, reset};
 
+/// An ExtendedResponse to message 1 (RFC 4511 4.12).
+const START_TLS_SUCCEEDS: &[u8] = b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00";
+
 /// Everything that is to be refused, by what is wrong with it.
 fn impostors(forest: &Forest) -> [(&'static str, Certificate); 5] {
     let today = OffsetDateTime::now_utc();
@@ -120,9 +123,8 @@ async fn without_start_tls_nothing_is_said() {
     }
 
     // what somebody on the way put behind the answer never counts as an answer
-    let success = b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00";
     let bound = b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00";
-    let injected = Act::Bytes([&success[..], bound].concat());
+    let injected = Act::Bytes([START_TLS_SUCCEEDS, bound].concat());
     let script = forest.script().start_tls().always(On::StartTls, injected);
     let controller = forest.start(script).await;
     let directory = forest.directory_within(&[&controller], SHORT_TIME_OUT);
@@ -193,11 +195,23 @@ fn server_hello_1_1() -> Vec<u8> {
 
 #[tokio::test]
 async fn tls_1_1_is_refused() {
+    for scheme in ["ldaps", "ldap"] {
+        refuses_tls_1_1(scheme).await;
+    }
+}
+
+async fn refuses_tls_1_1(scheme: &str) {
     let forest = Forest::new();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let endpoint = format!("ldaps://{}", listener.local_addr().unwrap());
+    let endpoint = format!("{scheme}://{}", listener.local_addr().unwrap());
+    let starts_tls = scheme == "ldap";
     let old = tokio::spawn(async move {
         let (mut socket, _) = listener.accept().await.unwrap();
+        if starts_tls {
+            let mut request = [0; 31];
+            socket.read_exact(&mut request).await.unwrap();
+            socket.write_all(START_TLS_SUCCEEDS).await.unwrap();
+        }
         let mut header = [0; 5];
         socket.read_exact(&mut header).await.unwrap();
         let length = u16::from_be_bytes([header[3], header[4]]);
