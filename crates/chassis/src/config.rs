@@ -5,6 +5,7 @@
 //! file path only, so none is in the file, the environment or `/proc`. Relative paths, wherever
 //! they were written, are relative to the file's folder.
 
+mod pointed_to;
 mod protected;
 mod sections;
 
@@ -22,6 +23,7 @@ use figment::{
 use secrecy::SecretString;
 use toml::de::{DeTable, DeValue};
 
+pub use pointed_to::{AccountFiles, PointedTo};
 pub use protected::{ProtectedAccounts, Treatment};
 pub use sections::{
     Audit, Broker, Config, Domain, Forest, Intake, Ledger, LogFormat, PolicyHints, Resolver,

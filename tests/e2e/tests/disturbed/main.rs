@@ -8,6 +8,7 @@
     reason = "a member that JSON lacks reads as null, and a test may panic"
 )]
 
+mod account;
 mod anchors;
 mod broker;
 mod database;
