@@ -76,27 +76,19 @@ impl Explain {
         let located = locate(&asked, &user, &config.resolver.enabled_in_two_forests);
         let person = person(&asked, &located).await?;
         let settings = settings(address).await;
-        let operations = match &person {
-            Some(person) => {
-                let terms = terms(&config, person)?;
-                Act::ALL
-                    .map(|act| {
-                        let told = outlook(
-                            act,
-                            person,
-                            &located,
-                            settings.as_ref().ok(),
-                            &terms.borrowed(),
-                        );
-                        (act, told)
-                    })
-                    .into()
-            }
-            None => {
-                let nowhere = Refusal::new(Reason::UserNotFound, "the account is no longer there");
-                let refusal = located.clone().err().unwrap_or(nowhere);
-                Act::ALL.map(|act| (act, Err(refusal.clone()))).into()
-            }
+        let operations = if let Some(person) = &person {
+            let configured = configured(&config, person)?;
+            let on = settings.as_ref().ok();
+            Act::ALL
+                .map(|act| {
+                    let told = outlook(act, person, &located, on, &configured.terms());
+                    (act, told)
+                })
+                .into()
+        } else {
+            let nowhere = Refusal::new(Reason::UserNotFound, "the account is no longer there");
+            let refusal = located.clone().err().unwrap_or(nowhere);
+            Act::ALL.map(|act| (act, Err(refusal.clone()))).into()
         };
         let explanation = Explanation {
             user: self.user,
@@ -264,7 +256,7 @@ struct Configured {
     hints: config::PolicyHints,
 }
 
-fn terms(config: &Config, person: &Person<'_>) -> anyhow::Result<Configured> {
+fn configured(config: &Config, person: &Person<'_>) -> anyhow::Result<Configured> {
     let forest = person.domain.forest;
     let accounts = [Some(&forest.account), forest.reader_account.as_ref()];
     Ok(Configured {
@@ -277,7 +269,7 @@ fn terms(config: &Config, person: &Person<'_>) -> anyhow::Result<Configured> {
 }
 
 impl Configured {
-    fn borrowed(&self) -> Terms<'_> {
+    fn terms(&self) -> Terms<'_> {
         Terms {
             scope: &self.scope,
             own_accounts: &self.own_accounts,

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use directory::{
     Found, Membership, PwdLastSet,
     permissions::Held,
-    portrait::{LockedUntil, Policy},
+    portrait::{LockedUntil, Policy, Portrait},
     rules::{Act, protection},
 };
 use operation::{Actor, Refusal};
@@ -236,35 +236,6 @@ fn found_json(asked: &Asked<'_>, found: &Found) -> Value {
 fn states(person: &Person<'_>) -> Vec<(&'static str, String)> {
     let portrait = &person.portrait;
     let account = &portrait.account;
-    let locked = match (account.locked, portrait.locked_since, portrait.locked_until) {
-        (false, ..) => "no".to_owned(),
-        (true, since, until) => {
-            let since = since.map_or_else(String::new, |at| format!(", since {}", moment(at)));
-            match until {
-                Some(LockedUntil::At(at)) => format!("yes{since}, until {}", moment(at)),
-                Some(LockedUntil::Unlocked) => {
-                    format!("yes{since}, until an administrator unlocks it")
-                }
-                None => format!("yes{since}"),
-            }
-        }
-    };
-    let set = match account.pwd_last_set {
-        PwdLastSet::MustChange => {
-            "must be changed at the next sign-in, or was never set".to_owned()
-        }
-        PwdLastSet::At(at) => format!("set {}", moment(at)),
-    };
-    let password = match (
-        account.password_never_expires,
-        portrait.password_expired,
-        portrait.password_expires,
-    ) {
-        (true, ..) => format!("{set}; never expires"),
-        (_, true, _) => format!("{set}; EXPIRED"),
-        (_, false, Some(at)) => format!("{set}; expires {}", moment(at)),
-        (_, false, None) => set,
-    };
     let expires = account.expires.map_or_else(
         || "never".to_owned(),
         |at| {
@@ -312,8 +283,8 @@ fn states(person: &Person<'_>) -> Vec<(&'static str, String)> {
         ),
         ("in scope", yes(person.in_scope)),
         ("enabled", yes(account.enabled)),
-        ("locked", locked),
-        ("password", password),
+        ("locked", locked(portrait)),
+        ("password", password(portrait)),
         ("account expires", expires),
         ("smart card required", yes(account.smart_card_required)),
         (
@@ -338,6 +309,43 @@ fn states(person: &Person<'_>) -> Vec<(&'static str, String)> {
             },
         ),
     ]
+}
+
+fn locked(portrait: &Portrait) -> String {
+    let account = &portrait.account;
+    match (account.locked, portrait.locked_since, portrait.locked_until) {
+        (false, ..) => "no".to_owned(),
+        (true, since, until) => {
+            let since = since.map_or_else(String::new, |at| format!(", since {}", moment(at)));
+            match until {
+                Some(LockedUntil::At(at)) => format!("yes{since}, until {}", moment(at)),
+                Some(LockedUntil::Unlocked) => {
+                    format!("yes{since}, until an administrator unlocks it")
+                }
+                None => format!("yes{since}"),
+            }
+        }
+    }
+}
+
+fn password(portrait: &Portrait) -> String {
+    let account = &portrait.account;
+    let set = match account.pwd_last_set {
+        PwdLastSet::MustChange => {
+            "must be changed at the next sign-in, or was never set".to_owned()
+        }
+        PwdLastSet::At(at) => format!("set {}", moment(at)),
+    };
+    match (
+        account.password_never_expires,
+        portrait.password_expired,
+        portrait.password_expires,
+    ) {
+        (true, ..) => format!("{set}; never expires"),
+        (_, true, _) => format!("{set}; EXPIRED"),
+        (_, false, Some(at)) => format!("{set}; expires {}", moment(at)),
+        (_, false, None) => set,
+    }
 }
 
 fn span(span: Duration) -> String {

@@ -7,7 +7,7 @@ use directory::permissions::{NamedAccount, Question, Report, Token, survey};
 use serde_json::json;
 
 use super::{Target, Where, show};
-use crate::{failure::Ending, table};
+use crate::{failure::Ending, forests::Domain, table};
 
 /// What one domain came to.
 pub(crate) struct Checked {
@@ -88,7 +88,7 @@ async fn reader(target: &Target<'_>, writer: &Token) -> anyhow::Result<Token> {
     let reading = domain.as_reader()?;
     let inspection = reading.inspect().await?;
     let account = domain
-        .account(&inspection, domain.reader(), |sister| sister.as_reader())
+        .account(&inspection, domain.reader(), Domain::as_reader)
         .await?;
     let token = inspection.own_token(&account).await?;
     inspection.end();

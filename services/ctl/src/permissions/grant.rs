@@ -19,8 +19,8 @@ use crate::{failure::Ending, password, table::printable};
 #[derive(Debug, Args)]
 struct Administrator {
     /// An administrator of the domain, `name@domain` or `DOMAIN\name`
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    administrator: Option<String>,
+    #[arg(long = "administrator", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    name: Option<String>,
     /// Read the administrator's password from the first line of standard input
     #[arg(long, conflicts_with = "password_file")]
     password_stdin: bool,
@@ -39,7 +39,7 @@ pub(crate) struct Grant {
     #[command(flatten)]
     administrator: Administrator,
     /// Print what is missing as dsacls lines, for an administrator on Windows, and change nothing
-    #[arg(long, conflicts_with_all = ["administrator", "password_stdin", "password_file", "yes"])]
+    #[arg(long, conflicts_with_all = ["name", "password_stdin", "password_file", "yes"])]
     print: bool,
 }
 
@@ -60,7 +60,7 @@ struct Credentials {
 impl Administrator {
     fn credentials(&self) -> anyhow::Result<Credentials> {
         let name = self
-            .administrator
+            .name
             .clone()
             .context("say who changes it: --administrator NAME")?;
         let password = match &self.password_file {
