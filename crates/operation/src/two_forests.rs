@@ -1,6 +1,6 @@
 //! What becomes of a person who is enabled in two forests.
 
-use operation::ForestId;
+use crate::ForestId;
 use serde::Deserialize;
 
 /// Never a guess: refused, or decided by an order that the operator gave.

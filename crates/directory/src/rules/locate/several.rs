@@ -1,7 +1,7 @@
 //! More than one account: who is meant, if anybody can tell.
 
-use operation::{EnabledInTwoForests, ForestOrder, Reason, Refusal};
 use crate::Found;
+use operation::{EnabledInTwoForests, ForestOrder, Reason, Refusal};
 
 use super::{Answer, anchor_of};
 
