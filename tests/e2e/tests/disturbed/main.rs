@@ -8,13 +8,16 @@
     reason = "a member that JSON lacks reads as null, and a test may panic"
 )]
 
+mod account;
 mod anchors;
 mod broker;
 mod database;
+mod domains;
 mod errand;
 mod forests;
 mod ledger;
 mod people;
+mod preferred;
 mod readiness;
 mod services;
 mod settings;
