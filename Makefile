@@ -33,12 +33,15 @@ lint:
 unit:
 	cargo test --workspace --exclude e2e
 
-# The lab is stopped whether the tests pass or not. In this order: what disturbs the whole product comes after what would
-# be disturbed, and the search for leaked passwords after everything that used one.
+# The lab is stopped whether the tests pass or not. In this order: the boards show what the tests before them did, what
+# disturbs the whole product comes after what would be disturbed, and the search for leaked passwords after everything that
+# used one.
 e2e: install build
 	$(LAB) up
 	cargo test $(RUN) --workspace --test e2e --test bus && \
+	cargo test $(RUN) --workspace --test boards && \
 	cargo test $(RUN) --workspace --test disturbed && \
+	cargo test $(RUN) --workspace --test alerts && \
 	cargo test $(RUN) --workspace --test leaks; result=$$?; $(LAB) down; exit $$result
 
 test: install fmt lint unit e2e

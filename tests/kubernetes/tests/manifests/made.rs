@@ -100,8 +100,13 @@ fn the_rules_are_the_product_s() -> anyhow::Result<()> {
             groups.extend(file.at("/groups").as_array().cloned().unwrap_or_default());
         }
     }
+    // an expression may be broken into lines elsewhere
+    let words = |value: &Value| {
+        let text = value.to_string().replace("\\n", " ");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
     ensure!(
-        rule.at("/spec/groups") == &Value::Array(groups),
+        words(rule.at("/spec/groups")) == words(&Value::Array(groups)),
         "run generate.sh and render.sh"
     );
     Ok(())
