@@ -1,20 +1,21 @@
 //! The accounts that Writeback itself binds with: whoever could reset them could stop a forest.
 
-use directory::Account;
 use operation::{Reason, Refusal};
+
+use crate::Account;
 
 /// As the configuration names them: `name@domain`, `DOMAIN\name` or a distinguished name.
 #[derive(Debug, Clone)]
-pub(crate) struct OwnAccounts(Vec<String>);
+pub struct OwnAccounts(Vec<String>);
 
 impl OwnAccounts {
-    pub(crate) fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         Self(names.into_iter().map(str::to_lowercase).collect())
     }
 
     /// # Errors
     /// When the account is one of them, whoever asks.
-    pub(crate) fn spare(&self, account: &Account) -> Result<(), Refusal> {
+    pub fn spare(&self, account: &Account) -> Result<(), Refusal> {
         if self.0.iter().any(|name| is(name, account)) {
             return Err(Refusal::new(
                 Reason::ProtectedAccount,
@@ -49,7 +50,7 @@ fn is(name: &str, account: &Account) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::tests::account;
+    use crate::rules::tests::account;
 
     fn service() -> Account {
         Account {

@@ -4,25 +4,27 @@
 //! serve elsewhere (a cloud that takes over its hash), or here once the account is mended. But whoever
 //! waits for the answer must not be told that all is well.
 
-use directory::{
-    Account, PwdLastSet,
-    clock::{Comparison, ControllerClock},
-};
 use operation::Operation;
 use time::{Duration, OffsetDateTime};
 
+use crate::{
+    Account, PwdLastSet,
+    clock::{Comparison, ControllerClock},
+};
+
 /// The password was set, and the domain made it one to be changed at once, which nobody had asked for.
-pub(crate) const EXPIRED_AT_ONCE: &str = "the password must be changed at the next sign-in, though nobody \
+pub const EXPIRED_AT_ONCE: &str = "the password must be changed at the next sign-in, though nobody \
     asked for that: the service account lacks the right Unexpire-Password on the domain object";
 
 /// As an account read again after the write shows it.
-pub(crate) fn is_expired_at_once(operation: &Operation, after: &Account) -> bool {
+pub fn is_expired_at_once(operation: &Operation, after: &Account) -> bool {
     operation.kind.sets_password()
         && !operation.must_change_at_next_sign_in
         && after.pwd_last_set == PwdLastSet::MustChange
 }
 
-pub(super) fn remarks(
+/// What limits a success on this account.
+pub fn remarks(
     operation: &Operation,
     account: &Account,
     clock: &ControllerClock,

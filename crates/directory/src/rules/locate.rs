@@ -1,28 +1,39 @@
-//! The decision, without a network: from what the forests answered to one account, or a refusal.
+//! From what the forests answered to one account, or a refusal.
 
-use directory::{Found, scope::Scope};
-use operation::{DomainName, ForestId, ObjectGuid, Reason, Refusal, SourceAnchor, UserReference};
+mod several;
+
+use operation::{
+    DomainName, EnabledInTwoForests, ForestId, ObjectGuid, Reason, Refusal, SourceAnchor,
+    UserReference,
+};
+
+use crate::{Found, scope::Scope};
 
 /// What one domain answered.
-pub(crate) struct Answer<'a> {
-    pub(crate) forest: &'a ForestId,
-    pub(crate) scope: &'a Scope,
+#[derive(Debug)]
+pub struct Answer<'a> {
+    pub forest: &'a ForestId,
+    pub domain: &'a DomainName,
+    pub scope: &'a Scope,
     /// Why it did not answer, in words for the caller.
-    pub(crate) found: Result<Vec<Found>, String>,
+    pub found: Result<Vec<Found>, String>,
 }
 
 /// The one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Located {
-    pub(crate) forest: ForestId,
-    pub(crate) domain: DomainName,
-    pub(crate) object_guid: ObjectGuid,
+pub struct Located {
+    pub forest: ForestId,
+    pub domain: DomainName,
+    pub object_guid: ObjectGuid,
+    /// Where the person is enabled too: the operator's order decided.
+    pub preferred_to: Vec<ForestId>,
 }
 
 /// Chooses the one enabled account in scope. `sealed_for` empty means that there is no seal.
-pub(crate) fn decide(
+pub fn locate(
     user: &UserReference,
     sealed_for: &[ForestId],
+    rule: &EnabledInTwoForests,
     answers: &[Answer<'_>],
 ) -> Result<Located, Refusal> {
     let candidates: Vec<(&Answer<'_>, &Found)> = answers
@@ -34,7 +45,8 @@ pub(crate) fn decide(
                 .flatten()
                 .map(move |found| (answer, found))
         })
-        .filter(|(_, found)| found.is_person)
+        // what lies in another domain is told by that one, where its scope is known
+        .filter(|(answer, found)| found.is_person && found.domain == *answer.domain)
         .collect();
     let agreeing: Vec<_> = candidates
         .iter()
@@ -46,17 +58,13 @@ pub(crate) fn decide(
         .filter(|(answer, found)| answer.scope.contains(&found.dn))
         .copied()
         .collect();
-    let mut enabled = in_scope.iter().filter(|(_, found)| found.enabled);
+    let enabled: Vec<_> = in_scope
+        .iter()
+        .filter(|(_, found)| found.enabled)
+        .copied()
+        .collect();
 
-    let chosen = match (enabled.next(), enabled.next()) {
-        (Some(_), Some(_)) => {
-            return Err(Refusal::new(
-                Reason::UserAmbiguous,
-                "more than one enabled account matches; disable all but one, or name the domain",
-            ));
-        }
-        (one, _) => one.copied(),
-    };
+    let chosen = several::choose(&enabled, &agreeing, rule)?;
     // only when every forest has answered is one account known to be the only one
     if let Some((answer, why)) = answers
         .iter()
@@ -83,6 +91,11 @@ pub(crate) fn decide(
         forest: answer.forest.clone(),
         domain: found.domain.clone(),
         object_guid: found.guid,
+        preferred_to: enabled
+            .iter()
+            .filter(|(other, _)| other.forest != answer.forest)
+            .map(|(other, _)| other.forest.clone())
+            .collect(),
     })
 }
 
