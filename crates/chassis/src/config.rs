@@ -5,9 +5,9 @@
 //! file path only, so none is in the file, the environment or `/proc`. Relative paths, wherever
 //! they were written, are relative to the file's folder.
 
+mod pointed_to;
 mod protected;
 mod sections;
-mod two_forests;
 
 use std::{
     fs, io,
@@ -23,12 +23,12 @@ use figment::{
 use secrecy::SecretString;
 use toml::de::{DeTable, DeValue};
 
+pub use pointed_to::{AccountFiles, PointedTo};
 pub use protected::{ProtectedAccounts, Treatment};
 pub use sections::{
     Audit, Broker, Config, Domain, Forest, Intake, Ledger, LogFormat, PolicyHints, Resolver,
     Sealing, SendHints, Service, Telemetry, Tokens, Writer,
 };
-pub use two_forests::{EnabledInTwoForests, ForestOrder, NoOrder};
 
 const ENVIRONMENT_PREFIX: &str = "WRITEBACK_";
 

@@ -7,15 +7,19 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use chassis::config::EnabledInTwoForests;
-use directory::{Directory, DirectoryError, Identifier, scope::Scope};
+use directory::{
+    Directory, DirectoryError, Identifier,
+    rules::{Answer, Located, locate},
+    scope::Scope,
+};
 use futures_util::future::join_all;
-use operation::{DomainName, ForestId, Reason, Refusal, SourceAnchor, UserReference};
+use operation::{
+    DomainName, EnabledInTwoForests, ForestId, Reason, Refusal, SourceAnchor, UserReference,
+};
 use tokio::time::Instant;
 
 use crate::{
     anchors::Anchors,
-    decide::{Answer, Located, decide},
     observe::{Answered, Observer},
     remembered::{Question, Remembered},
     standstill::Gate,
@@ -160,7 +164,7 @@ impl Forests {
             rule,
         } = wanted;
         self.observer.asked(asked.len());
-        decide(user, sealed_for, rule, &self.answers(asked, user).await)
+        locate(user, sealed_for, rule, &self.answers(asked, user).await)
     }
 
     async fn answers<'a>(&self, asked: &[&'a Domain], user: &UserReference) -> Vec<Answer<'a>> {

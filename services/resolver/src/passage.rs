@@ -6,6 +6,7 @@ use std::{
 };
 
 use bus::{Delivery, Destination, Message, PublishError, Publisher, Truth};
+use directory::rules::Located;
 use operation::{ForestId, Operation, Outcome, Reason, Refusal, Status, Step};
 use prost::Message as _;
 use proto::v1;
@@ -13,7 +14,6 @@ use time::OffsetDateTime;
 use tracing::Instrument as _;
 
 use crate::{
-    decide::Located,
     forests::{Forests, Found, Search},
     observe::Observer,
 };

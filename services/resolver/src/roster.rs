@@ -9,6 +9,7 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use chassis::config;
 use directory::{Directory, DirectoryConfig, scope::Scope};
+use operation::ForestId;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -39,7 +40,7 @@ pub(crate) struct Roster {
     forests: Arc<Forests>,
     observer: Arc<Observer>,
     members: Vec<Member>,
-    enabled_in_two_forests: config::EnabledInTwoForests,
+    enabled_in_two_forests: operation::EnabledInTwoForests,
     shutdown: CancellationToken,
 }
 
@@ -47,6 +48,8 @@ pub(crate) struct Roster {
 struct Member {
     section: config::Forest,
     domains: Vec<Arc<Domain>>,
+    files: config::AccountFiles,
+    pointed_to: config::PointedTo,
     tasks: TaskTracker,
     leaving: CancellationToken,
 }
@@ -167,8 +170,14 @@ impl Roster {
         sections
             .iter()
             .map(|section| {
+                let files = section
+                    .reading_account()
+                    .with_context(|| format!("forests `{}`", section.id))?;
+                let pointed_to = files.read()?;
                 Ok(Member {
-                    domains: domains(section, &self.settings)?,
+                    domains: domains(section, &files.account, &pointed_to, &self.settings)?,
+                    files,
+                    pointed_to,
                     section: section.clone(),
                     tasks: TaskTracker::new(),
                     leaving: self.shutdown.child_token(),
@@ -183,6 +192,13 @@ impl Roster {
             let anchors = Arc::clone(&domain.anchors);
             member.tasks.spawn(anchors.follow(member.leaving.clone()));
         }
+        let (forest, domains) = (member.section.id.clone(), member.domains.clone());
+        let (files, known) = (member.files.clone(), member.pointed_to.clone());
+        let leaving = member.leaving.clone();
+        member.tasks.spawn(async move {
+            let renewing = files.follow(known, |now| renew(&forest, &domains, &now));
+            leaving.run_until_cancelled(renewing).await;
+        });
         member.tasks.close();
     }
 
@@ -219,8 +235,8 @@ fn ensure_any(sections: &[config::Forest]) -> anyhow::Result<()> {
 
 /// An order that names a forest which is not there is no fault, for forests come and go, but perhaps a
 /// misspelt one.
-fn tell_unknown(rule: &config::EnabledInTwoForests, sections: &[config::Forest]) {
-    if let config::EnabledInTwoForests::Prefer(order) = rule {
+fn tell_unknown(rule: &operation::EnabledInTwoForests, sections: &[config::Forest]) {
+    if let operation::EnabledInTwoForests::Prefer(order) = rule {
         for forest in order.iter() {
             if sections.iter().all(|section| section.id != *forest) {
                 tracing::warn!(%forest, "resolver.enabled_in_two_forests names a forest that is not configured");
@@ -229,35 +245,23 @@ fn tell_unknown(rule: &config::EnabledInTwoForests, sections: &[config::Forest])
     }
 }
 
-/// As whom a forest is read, at these endpoints.
-fn reached_at(
-    forest: &config::Forest,
-    endpoints: Vec<String>,
-    operation_timeout: Duration,
-) -> anyhow::Result<DirectoryConfig> {
-    let (account, password_file) = match (
-        &forest.reader_account,
-        &forest.reader_account_password_file,
-    ) {
-        (Some(account), Some(file)) => (account, file),
-        (None, None) => (&forest.account, &forest.account_password_file),
-        _ => anyhow::bail!(
-            "forests `{}`: give both reader_account and reader_account_password_file, or neither",
-            forest.id
-        ),
-    };
-    Ok(DirectoryConfig {
-        endpoints,
-        ca_pem: config::read_file(&forest.ca_file)?,
-        account: account.clone(),
-        password: config::read_secret(password_file)?,
-        connections: CONNECTIONS,
-        operation_timeout,
-    })
+/// What cannot be used is left; what was in force before stays.
+fn renew(forest: &ForestId, domains: &[Arc<Domain>], now: &config::PointedTo) {
+    for domain in domains {
+        let directory = &domain.directory;
+        let renewed = directory.renew_authority(&now.ca_pem).and_then(|()| {
+            directory.renew_passwords(now.password.clone(), now.next_password.clone())
+        });
+        if let Err(error) = renewed {
+            tracing::error!(%forest, domain = %domain.name, %error, "what changed cannot be used");
+        }
+    }
 }
 
 fn domains(
     forest: &config::Forest,
+    account: &str,
+    pointed_to: &config::PointedTo,
     settings: &config::Resolver,
 ) -> anyhow::Result<Vec<Arc<Domain>>> {
     forest
@@ -266,13 +270,21 @@ fn domains(
         .map(|domain| {
             let context = || format!("forests `{}`, domain {}", forest.id, domain.name);
             // not the global catalog: it lacks mS-DS-ConsistencyGuid, and hears of a move last
-            let time_out = Duration::from_secs(settings.directory_timeout_seconds);
-            let directory = Directory::new(reached_at(
-                forest,
-                domain.domain_controllers.clone(),
-                time_out,
-            )?)
+            let directory = Directory::new(DirectoryConfig {
+                endpoints: domain.domain_controllers.clone(),
+                ca_pem: pointed_to.ca_pem.clone(),
+                account: account.to_owned(),
+                password: pointed_to.password.clone(),
+                connections: CONNECTIONS,
+                operation_timeout: Duration::from_secs(settings.directory_timeout_seconds),
+            })
             .with_context(context)?;
+            directory
+                .renew_passwords(
+                    pointed_to.password.clone(),
+                    pointed_to.next_password.clone(),
+                )
+                .with_context(context)?;
             let scope = Scope::new(&domain.include, &domain.exclude).with_context(context)?;
             let anchors = Anchors::new(
                 forest.id.clone(),

@@ -291,6 +291,12 @@ impl DomainController {
     /// Sets the scene: a fresh password, and no lockout left from before.
     pub async fn start_with_fresh_password(&self, person: &str) -> anyhow::Result<String> {
         let password = crate::fresh_password();
+        self.set_password(person, &password).await?;
+        Ok(password)
+    }
+
+    /// The same with a password of the caller's.
+    pub async fn set_password(&self, person: &str, password: &str) -> anyhow::Result<()> {
         let mut connection = self.as_administrator().await?;
         let dn = self.find_person(&mut connection, person).await?.dn;
         // MS-ADTS 3.1.1.3.1.5: the quoted password in UTF-16, little-endian
@@ -311,7 +317,7 @@ impl DomainController {
             .await?
             .success()
             .with_context(|| format!("the administrator cannot set the password of {person}"))?;
-        Ok(password)
+        Ok(())
     }
 
     /// Locks the person the way it happens: by wrong passwords.

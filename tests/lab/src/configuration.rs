@@ -35,8 +35,10 @@ fn forest(place: &Place, forest: &ForestPlan) -> anyhow::Result<Value> {
         "ca_file": authorities(place, &domains)?,
         "account": forest.account("svc-writeback"),
         "account_password_file": forest.password_file(place, "svc-writeback"),
+        "account_next_password_file": forest.password_file(place, "svc-writeback-next"),
         "reader_account": forest.account("svc-writeback-read"),
         "reader_account_password_file": forest.password_file(place, "svc-writeback-read"),
+        "reader_account_next_password_file": forest.password_file(place, "svc-writeback-read-next"),
         "domains": domains.into_iter().map(domain).collect::<Vec<_>>(),
     }))
 }

@@ -2,11 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use operation::{DomainName, ForestId};
+use operation::{DomainName, EnabledInTwoForests, ForestId};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{ConfigError, EnabledInTwoForests, ProtectedAccounts, read_file, read_secret};
+use super::{ConfigError, ProtectedAccounts, read_file, read_secret};
 
 /// The whole file. Every service reads the same file and takes what it needs.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -84,7 +84,9 @@ impl Config {
         for forest in forests {
             paths.push(&mut forest.ca_file);
             paths.push(&mut forest.account_password_file);
+            paths.extend(forest.account_next_password_file.as_mut());
             paths.extend(forest.reader_account_password_file.as_mut());
+            paths.extend(forest.reader_account_next_password_file.as_mut());
         }
         paths
     }
@@ -336,9 +338,12 @@ pub struct Forest {
     /// The account that writes.
     pub account: String,
     pub account_password_file: PathBuf,
+    /// The password that is to follow; it is tried where the first is refused. The file need not be there.
+    pub account_next_password_file: Option<PathBuf>,
     /// The account the resolver reads as; it needs no more than to read.
     pub reader_account: Option<String>,
     pub reader_account_password_file: Option<PathBuf>,
+    pub reader_account_next_password_file: Option<PathBuf>,
     #[serde(default)]
     pub policy_hints: PolicyHints,
     #[serde(default)]
@@ -378,7 +383,7 @@ pub enum SendHints {
 #[serde(deny_unknown_fields)]
 pub struct Domain {
     pub name: DomainName,
-    /// `ldaps://` URLs, in order of preference.
+    /// `ldaps://` URLs, or `ldap://` for StartTLS, in order of preference.
     pub domain_controllers: Vec<String>,
     /// DNs of the subtrees in scope; none means the whole domain.
     #[serde(default)]

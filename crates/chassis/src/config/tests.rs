@@ -1,3 +1,4 @@
+use operation::EnabledInTwoForests;
 use secrecy::ExposeSecret as _;
 
 use super::*;

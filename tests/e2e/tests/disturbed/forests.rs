@@ -79,7 +79,7 @@ impl Drop for Added {
 }
 
 /// One reset after the other in this forest until it is enough. All forests are asked for each person.
-async fn steady(
+pub(crate) async fn steady(
     world: &World,
     forest: &DomainController,
     enough: &CancellationToken,

@@ -26,5 +26,6 @@ mod preferences;
 mod refused;
 mod remembered;
 mod stalled;
+mod start_tls;
 mod tls;
 mod traced;
