@@ -238,7 +238,9 @@ impl DomainController {
     /// The domain controller's own account.
     pub async fn computer(&self) -> anyhow::Result<Identifiers> {
         let mut connection = self.as_administrator().await?;
-        identifiers(&self.find(&mut connection, "(objectClass=computer)").await?)
+        // MS-ADTS 2.2.16: 0x2000, told from other computers by a bit of userAccountControl (3.1.1.3.4.4.1)
+        let filter = "(userAccountControl:1.2.840.113556.1.4.803:=8192)";
+        identifiers(&self.find(&mut connection, filter).await?)
     }
 
     /// A contact beside the people, new if it is not there.
