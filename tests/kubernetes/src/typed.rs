@@ -4,7 +4,7 @@
 use anyhow::{Context as _, bail, ensure};
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
-    batch::v1::CronJob,
+    batch::v1::{CronJob, Job},
     core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
@@ -32,6 +32,7 @@ pub fn expect_typed(object: &Object) -> anyhow::Result<bool> {
         ("apps/v1", "Deployment") => again::<Deployment>(object),
         ("apps/v1", "StatefulSet") => again::<StatefulSet>(object),
         ("batch/v1", "CronJob") => again::<CronJob>(object),
+        ("batch/v1", "Job") => again::<Job>(object),
         ("v1", "ConfigMap") => again::<ConfigMap>(object),
         ("v1", "Namespace") => again::<Namespace>(object),
         ("v1", "PersistentVolumeClaim") => again::<PersistentVolumeClaim>(object),

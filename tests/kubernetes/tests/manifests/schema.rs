@@ -6,7 +6,11 @@ use kubernetes::{CUSTOM, expect_typed, manifests, read, rendered};
 #[test]
 fn every_object_is_what_the_schema_says() -> anyhow::Result<()> {
     let mut objects = rendered()?;
-    for example in ["rabbitmq-cluster.yaml", "external-secrets.yaml"] {
+    for example in [
+        "rabbitmq-cluster.yaml",
+        "external-secrets.yaml",
+        "first-key.yaml",
+    ] {
         objects.extend(read(&manifests()?.join("examples").join(example))?);
     }
     let mut typed = 0;

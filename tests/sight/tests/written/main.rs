@@ -2,6 +2,7 @@
 
 mod alerts;
 mod boards;
+mod troubleshooting;
 
 use std::collections::BTreeSet;
 
