@@ -248,7 +248,8 @@ impl DomainController {
         Ok(took)
     }
 
-    fn unit(&self, name: &str) -> String {
+    /// The distinguished name of a unit directly below the domain.
+    pub fn unit(&self, name: &str) -> String {
         format!("OU={name},{}", self.forest.base_dn)
     }
 }

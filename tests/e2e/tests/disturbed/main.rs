@@ -16,6 +16,7 @@ mod forests;
 mod ledger;
 mod parts;
 mod people;
+mod permissions;
 mod readiness;
 mod services;
 mod settings;
