@@ -38,8 +38,7 @@ const ALL_PROTECTED: &[(&str, Reason)] = &[
 const ALL_THREE: &[&str] = &["Reset Password", "lockoutTime", "pwdLastSet"];
 
 /// A unit that inherits nothing and gives the service account nothing, with somebody in it.
-struct Stage<'a> {
-    forest: &'a DomainController,
+struct Stage {
     unit: String,
     dn: String,
     service: String,
@@ -52,8 +51,8 @@ fn unique(name: &str) -> String {
     format!("{name}-{}", number.get(..8).unwrap_or_default())
 }
 
-impl<'a> Stage<'a> {
-    async fn set(forest: &'a DomainController) -> anyhow::Result<Self> {
+impl Stage {
+    async fn set(forest: &DomainController) -> anyhow::Result<Self> {
         let unit = unique("Rights");
         forest.found_unit(&unit).await?;
         let dn = forest.unit(&unit);
@@ -66,7 +65,6 @@ impl<'a> Stage<'a> {
         let bare = forest.set_dacl(&dn, &bare).await?;
         let person = forest.hire(&unique("rights"), &unit, None).await?;
         Ok(Self {
-            forest,
             unit,
             dn,
             service,
