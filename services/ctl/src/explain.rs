@@ -14,7 +14,7 @@ use directory::{
     scope::Scope,
 };
 use futures_util::future::join_all;
-use operation::{Kind, Reason, Refusal, SourceAnchor, UserReference};
+use operation::{EnabledInTwoForests, Kind, Reason, Refusal, SourceAnchor, UserReference};
 use proto::v1::{self, settings_client::SettingsClient};
 use time::OffsetDateTime;
 
@@ -73,7 +73,7 @@ impl Explain {
         let config = address.configuration()?;
         let domains = forests::domains(&config, None)?;
         let asked = ask(&domains, &user).await?;
-        let located = locate(&asked, &user);
+        let located = locate(&asked, &user, &config.resolver.enabled_in_two_forests);
         let person = person(&asked, &located).await?;
         let settings = settings(address).await;
         let operations = if let Some(person) = &person {
@@ -174,16 +174,21 @@ async fn find(domain: &Domain<'_>, user: &UserReference) -> anyhow::Result<Vec<F
     }
 }
 
-fn locate(asked: &[Asked<'_>], user: &UserReference) -> Result<Located, Refusal> {
+fn locate(
+    asked: &[Asked<'_>],
+    user: &UserReference,
+    rule: &EnabledInTwoForests,
+) -> Result<Located, Refusal> {
     let answers: Vec<Answer<'_>> = asked
         .iter()
         .map(|asked| Answer {
             forest: &asked.domain.forest.id,
+            domain: asked.domain.name(),
             scope: &asked.scope,
             found: asked.found.clone(),
         })
         .collect();
-    rules::locate(user, &[], &answers)
+    rules::locate(user, &[], rule, &answers)
 }
 
 /// The account that was chosen, else the only one there is, so that its state can be told.

@@ -95,6 +95,7 @@ mod tests {
             forest: "corp".parse().unwrap(),
             domain: "corp.example.com".parse().unwrap(),
             object_guid: uuid::Uuid::from_u128(number).to_string().parse().unwrap(),
+            preferred_to: Vec::new(),
         }
     }
 

@@ -54,7 +54,13 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     let directory = &settings.sealing.private_keys_directory;
     let keys = sealing::PrivateKeys::from_directory(directory)
         .with_context(|| format!("sealing.private_keys_directory {}", directory.display()))?;
-    let domains = domains(forest, &settings.writer)?;
+    let files = forest.writing_account();
+    let pointed_to = files.read()?;
+    let domains = domains(forest, &pointed_to, &settings.writer)?;
+    let directories: Vec<_> = domains
+        .values()
+        .map(|domain| Arc::clone(&domain.directory))
+        .collect();
     let bus = connect(&chassis).await?;
     let passage = Arc::new(passage::Passage {
         forest: forest_id.clone(),
@@ -97,6 +103,13 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
             chassis.shutdown.clone(),
         ),
     );
+
+    let shutdown = chassis.shutdown.clone();
+    chassis.spawn("account", async move {
+        let renewing = files.follow(pointed_to, |now| renew(&directories, &now));
+        shutdown.run_until_cancelled(renewing).await;
+        Ok(())
+    });
 
     let mut ticks = tokio::time::interval(CHECK);
     let mut under_way = FuturesUnordered::new();
@@ -176,11 +189,23 @@ fn hints(setting: config::SendHints) -> PolicyHints {
     }
 }
 
+/// What cannot be used is left; what was in force before stays.
+fn renew(directories: &[Arc<Directory>], now: &config::PointedTo) {
+    for directory in directories {
+        let renewed = directory.renew_authority(&now.ca_pem).and_then(|()| {
+            directory.renew_passwords(now.password.clone(), now.next_password.clone())
+        });
+        if let Err(error) = renewed {
+            tracing::error!(%error, "what changed cannot be used");
+        }
+    }
+}
+
 fn domains(
     forest: &config::Forest,
+    pointed_to: &config::PointedTo,
     settings: &config::Writer,
 ) -> anyhow::Result<BTreeMap<DomainName, Domain>> {
-    let ca_pem = config::read_file(&forest.ca_file)?;
     forest
         .domains
         .iter()
@@ -188,13 +213,19 @@ fn domains(
             let context = || format!("forests `{}`, domain {}", forest.id, domain.name);
             let directory = Directory::new(DirectoryConfig {
                 endpoints: domain.domain_controllers.clone(),
-                ca_pem: ca_pem.clone(),
+                ca_pem: pointed_to.ca_pem.clone(),
                 account: forest.account.clone(),
-                password: config::read_secret(&forest.account_password_file)?,
+                password: pointed_to.password.clone(),
                 connections: settings.connections,
                 operation_timeout: Duration::from_secs(settings.write_timeout_seconds),
             })
             .with_context(context)?;
+            directory
+                .renew_passwords(
+                    pointed_to.password.clone(),
+                    pointed_to.next_password.clone(),
+                )
+                .with_context(context)?;
             let scope = Scope::new(&domain.include, &domain.exclude).with_context(context)?;
             Ok((domain.name.clone(), Domain { directory, scope }))
         })

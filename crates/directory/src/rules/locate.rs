@@ -1,6 +1,11 @@
 //! From what the forests answered to one account, or a refusal.
 
-use operation::{DomainName, ForestId, ObjectGuid, Reason, Refusal, SourceAnchor, UserReference};
+mod several;
+
+use operation::{
+    DomainName, EnabledInTwoForests, ForestId, ObjectGuid, Reason, Refusal, SourceAnchor,
+    UserReference,
+};
 
 use crate::{Found, scope::Scope};
 
@@ -8,6 +13,7 @@ use crate::{Found, scope::Scope};
 #[derive(Debug)]
 pub struct Answer<'a> {
     pub forest: &'a ForestId,
+    pub domain: &'a DomainName,
     pub scope: &'a Scope,
     /// Why it did not answer, in words for the caller.
     pub found: Result<Vec<Found>, String>,
@@ -19,12 +25,15 @@ pub struct Located {
     pub forest: ForestId,
     pub domain: DomainName,
     pub object_guid: ObjectGuid,
+    /// Where the person is enabled too: the operator's order decided.
+    pub preferred_to: Vec<ForestId>,
 }
 
 /// Chooses the one enabled account in scope. `sealed_for` empty means that there is no seal.
 pub fn locate(
     user: &UserReference,
     sealed_for: &[ForestId],
+    rule: &EnabledInTwoForests,
     answers: &[Answer<'_>],
 ) -> Result<Located, Refusal> {
     let candidates: Vec<(&Answer<'_>, &Found)> = answers
@@ -36,7 +45,8 @@ pub fn locate(
                 .flatten()
                 .map(move |found| (answer, found))
         })
-        .filter(|(_, found)| found.is_person)
+        // what lies in another domain is told by that one, where its scope is known
+        .filter(|(answer, found)| found.is_person && found.domain == *answer.domain)
         .collect();
     let agreeing: Vec<_> = candidates
         .iter()
@@ -48,17 +58,13 @@ pub fn locate(
         .filter(|(answer, found)| answer.scope.contains(&found.dn))
         .copied()
         .collect();
-    let mut enabled = in_scope.iter().filter(|(_, found)| found.enabled);
+    let enabled: Vec<_> = in_scope
+        .iter()
+        .filter(|(_, found)| found.enabled)
+        .copied()
+        .collect();
 
-    let chosen = match (enabled.next(), enabled.next()) {
-        (Some(_), Some(_)) => {
-            return Err(Refusal::new(
-                Reason::UserAmbiguous,
-                "more than one enabled account matches; disable all but one, or name the domain",
-            ));
-        }
-        (one, _) => one.copied(),
-    };
+    let chosen = several::choose(&enabled, &agreeing, rule)?;
     // only when every forest has answered is one account known to be the only one
     if let Some((answer, why)) = answers
         .iter()
@@ -85,6 +91,11 @@ pub fn locate(
         forest: answer.forest.clone(),
         domain: found.domain.clone(),
         object_guid: found.guid,
+        preferred_to: enabled
+            .iter()
+            .filter(|(other, _)| other.forest != answer.forest)
+            .map(|(other, _)| other.forest.clone())
+            .collect(),
     })
 }
 

@@ -2,7 +2,7 @@
 //! agree in every case. Each test has an organizational unit of its own that inherits nothing, so that nobody else notices.
 
 use anyhow::{Context as _, ensure};
-use e2e::{Dacl, DomainController, Expected, Person, Rights, World};
+use e2e::{Dacl, DomainController, Expected, Person, Rights, World, unit_below};
 use operation::Reason;
 use uuid::Uuid;
 
@@ -39,7 +39,6 @@ const ALL_THREE: &[&str] = &["Reset Password", "lockoutTime", "pwdLastSet"];
 
 /// A unit that inherits nothing and gives the service account nothing, with somebody in it.
 struct Stage {
-    unit: String,
     dn: String,
     service: String,
     bare: Dacl,
@@ -65,7 +64,6 @@ impl Stage {
         let bare = forest.set_dacl(&dn, &bare).await?;
         let person = forest.hire(&unique("rights"), &unit, None).await?;
         Ok(Self {
-            unit,
             dn,
             service,
             bare,
@@ -224,9 +222,8 @@ async fn broken_inheritance_is_found_where_it_is_broken() -> anyhow::Result<()> 
     rights.agree(&stage.person, &all_work()).await?;
 
     // a unit below
-    let sub = format!("Below,OU={}", stage.unit);
-    forest.found_unit(&sub).await?;
-    let sub_dn = forest.unit(&sub);
+    let sub_dn = unit_below("Below", &stage.dn);
+    forest.found_unit_at(&sub_dn).await?;
     let inheriting = forest.dacl(&sub_dn).await?;
     let blocked = inheriting.blocking().without(&stage.service);
     forest.set_dacl(&sub_dn, &blocked).await?;
@@ -236,7 +233,7 @@ async fn broken_inheritance_is_found_where_it_is_broken() -> anyhow::Result<()> 
         code == 0 && found["roots"][0]["idleGaps"][0] == sub_dn.as_str(),
         "{found:#}"
     );
-    let below = forest.hire(&unique("below"), &sub, None).await?;
+    let below = forest.hire_below(&unique("below"), &sub_dn, None).await?;
     let mut of_below = Rights::new(&world, forest, Some(stage.dn.clone()), &below)?;
     let broken = Expected {
         missing: ALL_THREE,

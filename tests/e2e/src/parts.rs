@@ -3,13 +3,14 @@
 use std::{fs, process::Command, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use e2e::{families, until};
 use lab::Lab;
+
+use crate::{families, until};
 
 const RESTARTS_WITHIN: Duration = Duration::from_mins(1);
 
 /// The services of this kind, `writer` or `writer-corp` say.
-pub(crate) fn services(kind: &str) -> anyhow::Result<Vec<u32>> {
+pub fn services(kind: &str) -> anyhow::Result<Vec<u32>> {
     let prefix = format!("{kind}-");
     let pids: Vec<u32> = Lab::load()?
         .services
@@ -22,7 +23,7 @@ pub(crate) fn services(kind: &str) -> anyhow::Result<Vec<u32>> {
 }
 
 /// One of what the services stand on, with all its children.
-pub(crate) fn infrastructure(name: &str) -> anyhow::Result<Vec<u32>> {
+pub fn infrastructure(name: &str) -> anyhow::Result<Vec<u32>> {
     let first = Lab::load()?
         .infrastructure
         .iter()
@@ -33,7 +34,7 @@ pub(crate) fn infrastructure(name: &str) -> anyhow::Result<Vec<u32>> {
 }
 
 /// What restarts all others.
-pub(crate) fn supervisor() -> anyhow::Result<u32> {
+pub fn supervisor() -> anyhow::Result<u32> {
     let file = lab::Place::of_this_repository()?
         .directory()
         .join("supervisor.pid");
@@ -41,7 +42,7 @@ pub(crate) fn supervisor() -> anyhow::Result<u32> {
 }
 
 /// Until these processes, which nobody restarts, have ended.
-pub(crate) async fn dead(pids: &[u32]) -> anyhow::Result<()> {
+pub async fn dead(pids: &[u32]) -> anyhow::Result<()> {
     until("the killed have ended", RESTARTS_WITHIN, || async {
         let ended = pids.iter().all(|pid| {
             // a child that nobody has waited for is a zombie, and has ended (proc(5): state Z)
@@ -55,7 +56,7 @@ pub(crate) async fn dead(pids: &[u32]) -> anyhow::Result<()> {
     .await
 }
 
-pub(crate) fn signal(signal: &str, pids: &[u32]) -> anyhow::Result<()> {
+pub fn signal(signal: &str, pids: &[u32]) -> anyhow::Result<()> {
     let mut command = Command::new("kill");
     command
         .arg(signal)
@@ -66,10 +67,10 @@ pub(crate) fn signal(signal: &str, pids: &[u32]) -> anyhow::Result<()> {
 }
 
 /// Stopped until it is dropped, also by a test that fails.
-pub(crate) struct Stopped(Vec<u32>);
+pub struct Stopped(Vec<u32>);
 
 impl Stopped {
-    pub(crate) fn stop(pids: Vec<u32>) -> anyhow::Result<Self> {
+    pub fn stop(pids: Vec<u32>) -> anyhow::Result<Self> {
         signal("-STOP", &pids)?;
         Ok(Self(pids))
     }
@@ -84,7 +85,7 @@ impl Drop for Stopped {
 }
 
 /// Until none of these processes is left.
-pub(crate) async fn gone(pids: &[u32]) -> anyhow::Result<()> {
+pub async fn gone(pids: &[u32]) -> anyhow::Result<()> {
     until("the killed are gone", RESTARTS_WITHIN, || async {
         let described = Lab::load()?;
         let listed = described
@@ -98,7 +99,7 @@ pub(crate) async fn gone(pids: &[u32]) -> anyhow::Result<()> {
 }
 
 /// Until every service says that it is ready.
-pub(crate) async fn all_ready() -> anyhow::Result<()> {
+pub async fn all_ready() -> anyhow::Result<()> {
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(2))
         .build()?;
