@@ -100,10 +100,9 @@ fn dacl_only() -> RawControl {
 /// The descriptor, which has an access list and nothing else, without the entries for this account.
 fn without(descriptor: &[u8], account: &[u8]) -> anyhow::Result<Vec<u8>> {
     let word = |bytes: &[u8], at: usize| -> anyhow::Result<usize> {
-        let word = bytes.get(at..).and_then(<[u8]>::first_chunk);
-        Ok(usize::from(u16::from_le_bytes(
-            *word.context("a descriptor cut short")?,
-        )))
+        let word = bytes.get(at..).and_then(|bytes| bytes.first_chunk());
+        let word = word.context("a descriptor cut short")?;
+        Ok(usize::from(u16::from_le_bytes(*word)))
     };
     let list = descriptor
         .get(DESCRIPTOR_HEADER..)
@@ -123,8 +122,8 @@ fn without(descriptor: &[u8], account: &[u8]) -> anyhow::Result<Vec<u8>> {
         rest = more;
     }
     let size = u16::try_from(LIST_HEADER + kept.len())?;
-    let head = descriptor.get(..DESCRIPTOR_HEADER + 2);
-    let mut changed = head.context("a descriptor cut short")?.to_vec();
+    let kept_header = descriptor.get(..DESCRIPTOR_HEADER + 2);
+    let mut changed = kept_header.context("a descriptor cut short")?.to_vec();
     changed.extend(size.to_le_bytes());
     changed.extend(count.to_le_bytes());
     changed.extend([0, 0]);

@@ -51,16 +51,16 @@ pub(crate) async fn lab(command: &str) -> anyhow::Result<()> {
 }
 
 /// The third forest; taken out again also by a test that fails.
-struct Added(bool);
+pub(crate) struct Added(bool);
 
 impl Added {
-    async fn add() -> anyhow::Result<Self> {
+    pub(crate) async fn add() -> anyhow::Result<Self> {
         let added = Self(true);
         lab("add-forest").await?;
         Ok(added)
     }
 
-    async fn remove(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn remove(&mut self) -> anyhow::Result<()> {
         lab("remove-forest").await?;
         self.0 = false;
         Ok(())
@@ -201,7 +201,7 @@ fn begun_anew(forest: &str) -> anyhow::Result<usize> {
 }
 
 /// The world as it is with the third forest: its key is handed out.
-async fn with_key_of_third(known: &World) -> anyhow::Result<World> {
+pub(crate) async fn with_key_of_third(known: &World) -> anyhow::Result<World> {
     until("the third forest's key is handed out", PATIENCE, || async {
         let world = World::enter().await?;
         let third = world.forests.last().context("no forest")?;

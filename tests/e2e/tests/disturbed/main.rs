@@ -17,6 +17,7 @@ mod errand;
 mod forests;
 mod ledger;
 mod people;
+mod permissions;
 mod preferred;
 mod readiness;
 mod services;
