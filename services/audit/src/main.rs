@@ -10,6 +10,7 @@ mod chain;
 mod content;
 mod database;
 mod expired;
+mod guard;
 mod news;
 mod observe;
 mod outcomes;
@@ -49,6 +50,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         .context("audit.signing_key_file: missing; the ledger's head must be signed")?;
     let key = Arc::new(signing::SigningKey::from_file(key_file)?);
     let tls = tls::server_config(settings)?;
+    let guard = guard::Guard::new(settings).await?;
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("audit.listen {}", settings.listen))?;
@@ -85,7 +87,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         key,
         shutdown: chassis.shutdown.clone(),
     };
-    chassis.spawn("grpc", rpc.serve(listener, tls));
+    chassis.spawn("grpc", rpc.serve(listener, tls, guard));
     // Admission does not wait for the broker: what is recorded needs only the database.
     let bus = connect(&chassis, &service).await?;
     let outcomes = bus.consume(Queue::Outcomes, outcomes::PREFETCH).await?;

@@ -26,6 +26,7 @@ use tonic::{
 
 use crate::{
     appender::{AppendError, Appender},
+    guard::Guard,
     news::News,
     record::Record,
     signing::SigningKey,
@@ -52,17 +53,19 @@ impl Rpc {
         self,
         listener: TcpListener,
         tls: Option<ServerTlsConfig>,
+        guard: Guard,
     ) -> anyhow::Result<()> {
         let shutdown = self.shutdown.clone();
         let mut server = Server::builder();
         if let Some(tls) = tls {
             server = server
                 .tls_config(tls)
-                .context("audit.certificate_file and audit.key_file")?;
+                .context("audit.certificate_file, audit.key_file and audit.client_ca_file")?;
         }
         server
             .http2_keepalive_interval(Some(KEEPALIVE))
             .layer(ObserveCalls)
+            .layer(guard)
             .add_service(AdmissionServer::new(self.clone()))
             .add_service(LedgerServer::new(self.clone()))
             .add_service(SettingsServer::new(self))

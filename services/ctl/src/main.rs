@@ -5,6 +5,7 @@
 //! Exit codes: 0 done, 1 the answer is no (refused, failed, expired, findings), 2 not known yet
 //! (pending), 3 wrong use or no connection.
 
+mod audit;
 mod failure;
 mod keys;
 mod ledger;
@@ -17,6 +18,7 @@ mod send;
 mod settings;
 mod table;
 mod terminal;
+mod token;
 mod view;
 mod web;
 
@@ -50,7 +52,7 @@ struct Arguments {
 #[derive(Debug, clap::Args)]
 struct Global {
     #[command(flatten)]
-    ledger: ledger::Address,
+    audit: audit::Address,
     /// Print JSON for machines instead of tables
     #[arg(long, global = true)]
     json: bool,
@@ -116,15 +118,15 @@ fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         .worker_threads(1)
         .enable_all()
         .build()?;
-    let Global { ledger, json } = arguments.global;
+    let Global { audit, json } = arguments.global;
     runtime.block_on(async {
         match arguments.command {
             Command::Seal(seal) => seal.run().await,
-            Command::Send(send) => send.run(json).await,
-            Command::Operations(operations) => operations.run(&ledger, json).await,
-            Command::Settings(settings) => settings.run(&ledger, json).await,
+            Command::Send(send) => send.run(audit.token_file(), json).await,
+            Command::Operations(operations) => operations.run(&audit, json).await,
+            Command::Settings(settings) => settings.run(&audit, json).await,
             Command::Keys(keys) => keys.run(json),
-            Command::Ledger(command) => command.run(&ledger, json).await,
+            Command::Ledger(command) => command.run(&audit, json).await,
             Command::Reason(explain) => explain.run(json),
         }
     })

@@ -8,11 +8,10 @@ use operation::{ForestId, OperationId, Status};
 use proto::v1::{self, admission_client::AdmissionClient, ledger_client::LedgerClient};
 use serde_json::json;
 use time::OffsetDateTime;
-use tonic::transport::Channel;
 
 use crate::{
+    audit::{ANSWER_TIME_OUT, Address, AuditChannel, answer, bounded},
     failure::{self, Ending},
-    ledger::{ANSWER_TIME_OUT, Address, answer, bounded},
     moment, table, view,
 };
 
@@ -97,7 +96,7 @@ impl Operations {
     }
 }
 
-async fn connect(address: &Address) -> anyhow::Result<LedgerClient<Channel>> {
+async fn connect(address: &Address) -> anyhow::Result<LedgerClient<AuditChannel>> {
     Ok(LedgerClient::new(address.connect().await?))
 }
 
@@ -125,7 +124,7 @@ impl List {
 
 async fn list_operations(
     request: v1::ListOperationsRequest,
-    mut client: LedgerClient<Channel>,
+    mut client: LedgerClient<AuditChannel>,
     json: bool,
 ) -> anyhow::Result<Ending> {
     let call = client.list_operations(bounded(request, ANSWER_TIME_OUT));
@@ -147,7 +146,7 @@ async fn list_operations(
 
 async fn show(
     id: OperationId,
-    mut client: AdmissionClient<Channel>,
+    mut client: AdmissionClient<AuditChannel>,
     json: bool,
 ) -> anyhow::Result<Ending> {
     let request = bounded(
@@ -176,7 +175,11 @@ async fn show(
 impl Tail {
     /// Follows until interrupted; a stream that ends by itself is an error, so that a script that
     /// watches it notices.
-    async fn run(self, mut client: LedgerClient<Channel>, json: bool) -> anyhow::Result<Ending> {
+    async fn run(
+        self,
+        mut client: LedgerClient<AuditChannel>,
+        json: bool,
+    ) -> anyhow::Result<Ending> {
         let request = v1::WatchRequest {
             operation_id: self.operation.map(|id| id.to_string()),
             forest: self.forest.map(|forest| forest.to_string()),

@@ -7,8 +7,8 @@ use proto::v1::{self, settings_client::SettingsClient};
 use serde_json::json;
 
 use crate::{
+    audit::{ANSWER_TIME_OUT, Address, answer, bounded},
     failure::Ending,
-    ledger::{ANSWER_TIME_OUT, Address, answer, bounded},
     moment, table,
 };
 

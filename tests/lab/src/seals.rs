@@ -16,8 +16,13 @@ pub(crate) fn public_keys_file(place: &Place) -> PathBuf {
     place.path("keys/jwks.json")
 }
 
+/// A folder for each forest.
+pub(crate) fn keys_directory(place: &Place) -> PathBuf {
+    place.path("keys")
+}
+
 pub(crate) fn private_keys_directory(place: &Place, forest: &str) -> PathBuf {
-    place.path("keys").join(forest)
+    keys_directory(place).join(forest)
 }
 
 pub(crate) fn make(place: &Place) -> anyhow::Result<()> {

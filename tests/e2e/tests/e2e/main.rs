@@ -20,6 +20,7 @@ mod lockouts;
 mod malformed_seals;
 mod measured;
 mod odd_characters;
+mod operators;
 mod people;
 mod preferences;
 mod refused;

@@ -154,6 +154,7 @@ async fn without_an_address_or_anybody_there_it_says_so() -> anyhow::Result<()> 
     }
     // the first that answers is asked
     let grpc = lab::Lab::load()?.audit.grpc;
+    let ctl = Ctl::of_the_lab()?;
     let both = [
         "--audit",
         "http://127.0.0.1:1",
