@@ -6,11 +6,11 @@
 
 mod appender;
 mod batch;
-mod chain;
 mod content;
 mod database;
 mod expired;
 mod guard;
+mod key_act;
 mod news;
 mod observe;
 mod outcomes;
@@ -18,6 +18,7 @@ mod record;
 mod recording;
 mod row;
 mod rpc;
+mod settings;
 mod signing;
 mod store;
 mod sweeper;

@@ -1,6 +1,7 @@
 //! The gRPC door: one server for the three services of `audit.proto`.
 
 mod admission;
+mod keys;
 mod ledger;
 mod settings;
 
@@ -12,7 +13,7 @@ use operation::OperationId;
 use proto::{
     FromWireError,
     v1::{
-        admission_server::AdmissionServer, ledger_server::LedgerServer,
+        admission_server::AdmissionServer, keys_server::KeysServer, ledger_server::LedgerServer,
         settings_server::SettingsServer,
     },
 };
@@ -20,13 +21,13 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{
-    Code, Status,
+    Code, Request, Status,
     transport::{Server, ServerTlsConfig, server::TcpIncoming},
 };
 
 use crate::{
     appender::{AppendError, Appender},
-    guard::Guard,
+    guard::{Guard, Operator},
     news::News,
     record::Record,
     signing::SigningKey,
@@ -68,6 +69,7 @@ impl Rpc {
             .layer(guard)
             .add_service(AdmissionServer::new(self.clone()))
             .add_service(LedgerServer::new(self.clone()))
+            .add_service(KeysServer::new(self.clone()))
             .add_service(SettingsServer::new(self))
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
@@ -82,6 +84,14 @@ impl Rpc {
             .await?
             .ok_or(RpcError::UnknownOperation)
     }
+}
+
+/// Who asks, as the guard found by the token.
+fn operator<T>(request: &Request<T>) -> Result<String, Status> {
+    let operator = request.extensions().get::<Operator>();
+    operator
+        .map(|Operator(subject)| subject.clone())
+        .ok_or_else(|| Status::unauthenticated("this is for operators"))
 }
 
 /// Bounds a question to the database.

@@ -20,7 +20,7 @@ pub(crate) const ANSWER_TIME_OUT: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Where the audit service is, and who asks.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Address {
     /// The audit service; may be repeated, the first that answers is asked
     #[arg(long, global = true, value_name = "URL")]

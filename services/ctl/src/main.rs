@@ -7,6 +7,7 @@
 
 mod audit;
 mod failure;
+mod help_files;
 mod keys;
 mod ledger;
 mod moment;
@@ -70,6 +71,23 @@ enum Command {
     /// Turn writeback, or unlock without reset, on and off
     #[command(subcommand)]
     Settings(settings::Settings),
+    /// Turn writeback on again: `settings set writeback on`
+    #[command(after_help = "\
+Exit codes: 0 recorded in the ledger, or so already; 3 wrong use, not allowed or no connection.
+
+Example:
+  writebackctl enable --forest corp --note 'incident 42 is over'")]
+    Enable(settings::Scope),
+    /// The kill switch: turn writeback off, for everybody or in one forest; `settings set writeback off`
+    #[command(after_help = "\
+The next operation is refused, at every door. What waits in a forest's queue is refused within seconds.
+
+Exit codes: 0 recorded in the ledger, or so already; 3 wrong use, not allowed or no connection: it is not known to be off.
+
+Examples:
+  writebackctl disable --note 'incident 42'
+  writebackctl disable --forest corp")]
+    Disable(settings::Scope),
     /// Sealing keys
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -78,6 +96,10 @@ enum Command {
     Ledger(ledger::Ledger),
     /// Explain a reason: what happened, how to confirm, how to mend
     Reason(reason::Explain),
+    /// A completion script for a shell
+    Completions(help_files::Completions),
+    /// Manual pages
+    Man(help_files::Man),
 }
 
 fn main() -> ExitCode {
@@ -125,9 +147,17 @@ fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             Command::Send(send) => send.run(audit.token_file(), json).await,
             Command::Operations(operations) => operations.run(&audit, json).await,
             Command::Settings(settings) => settings.run(&audit, json).await,
-            Command::Keys(keys) => keys.run(json),
+            Command::Enable(scope) => {
+                settings::turn(settings::Value::On, scope, &audit, json).await
+            }
+            Command::Disable(scope) => {
+                settings::turn(settings::Value::Off, scope, &audit, json).await
+            }
+            Command::Keys(keys) => keys.run(&audit, json).await,
             Command::Ledger(command) => command.run(&audit, json).await,
             Command::Reason(explain) => explain.run(json),
+            Command::Completions(completions) => completions.run::<Arguments>(),
+            Command::Man(man) => man.run::<Arguments>(),
         }
     })
 }

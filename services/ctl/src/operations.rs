@@ -1,4 +1,6 @@
-//! `writebackctl operations`: list, show and follow.
+//! `writebackctl operations`: list, show, follow and export.
+
+mod export;
 
 use std::io::{self, Write as _};
 
@@ -34,7 +36,9 @@ Examples:
 Exit codes: 0 applied; 1 refused, failed or expired; 2 pending; 3 unknown, wrong use or no connection.
 
 Example:
-  writebackctl operations show 0198c0de-0000-7000-8000-000000000001")]
+  writebackctl operations show 0198c0de-0000-7000-8000-000000000001
+
+AFTER is the time since the operation was accepted.")]
     Show {
         #[arg(value_name = "ID")]
         id: OperationId,
@@ -47,10 +51,19 @@ Examples:
   writebackctl operations tail
   writebackctl --json operations tail --forest corp       one JSON object per line")]
     Tail(Tail),
+    /// Everything the filters let through, newest first, for other programs
+    #[command(after_help = "\
+Exit codes: 0 exported, also when there is none; 3 wrong use or no connection: what was printed may not be all.
+
+Examples:
+  writebackctl operations export --since 7d > operations.jsonl
+  writebackctl operations export --status failed --forest corp --format csv > failed.csv
+  `writebackctl ledger export` exports the entries themselves, which can be verified offline")]
+    Export(export::Export),
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct List {
+pub(crate) struct Filters {
     /// Source anchor, security identifier or user principal name
     #[arg(long, value_name = "IDENTIFIER")]
     person: Option<String>,
@@ -64,6 +77,12 @@ pub(crate) struct List {
     /// Accepted before
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    filters: Filters,
     /// At most this many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
@@ -92,6 +111,7 @@ impl Operations {
                 show(id, client, json).await
             }
             Self::Tail(tail) => tail.run(connect(address).await?, json).await,
+            Self::Export(export) => export.run(connect(address).await?).await,
         }
     }
 }
@@ -101,6 +121,16 @@ async fn connect(address: &Address) -> anyhow::Result<LedgerClient<AuditChannel>
 }
 
 impl List {
+    fn request(self, now: OffsetDateTime) -> anyhow::Result<v1::ListOperationsRequest> {
+        Ok(v1::ListOperationsRequest {
+            limit: self.limit,
+            page_token: self.page_token,
+            ..self.filters.request(now)?
+        })
+    }
+}
+
+impl Filters {
     fn request(self, now: OffsetDateTime) -> anyhow::Result<v1::ListOperationsRequest> {
         let micros = |text: Option<String>| {
             text.map(|text| moment::parse(&text, now).map(proto::to_micros))
@@ -116,8 +146,8 @@ impl List {
                 .map(|status| v1::Status::from(status).into()),
             since: micros(self.since).context("--since")?,
             until: micros(self.until).context("--until")?,
-            limit: self.limit,
-            page_token: self.page_token,
+            limit: 0,
+            page_token: None,
         })
     }
 }

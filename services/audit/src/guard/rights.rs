@@ -21,6 +21,7 @@ impl Kind {
 /// Operators' scopes.
 pub(crate) const READ: &str = "ledger.read";
 pub(crate) const SETTINGS: &str = "settings.write";
+pub(crate) const KEYS: &str = "keys.write";
 
 /// Who may make one call.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ const fn right(
     }
 }
 
-const RIGHTS: [Right; 11] = [
+const RIGHTS: [Right; 13] = [
     right("/writeback.v1.Admission/Admit", &[Kind::Intake], None),
     right("/writeback.v1.Admission/Record", &[Kind::Intake], None),
     right("/writeback.v1.Admission/Await", &[Kind::Intake], Some(READ)),
@@ -57,12 +58,14 @@ const RIGHTS: [Right; 11] = [
     right("/writeback.v1.Ledger/Precedents", &[Kind::Writer], None),
     right("/writeback.v1.Ledger/Export", &[], Some(READ)),
     right("/writeback.v1.Ledger/Verify", &[], Some(READ)),
+    right("/writeback.v1.Ledger/Head", &[], Some(READ)),
     right(
         "/writeback.v1.Settings/GetSettings",
         &[Kind::Writer],
         Some(READ),
     ),
     right("/writeback.v1.Settings/SetSettings", &[], Some(SETTINGS)),
+    right("/writeback.v1.Keys/RecordKeyAct", &[], Some(KEYS)),
 ];
 
 pub(crate) fn of(path: &str) -> Option<&'static Right> {

@@ -17,8 +17,10 @@ mod ledger;
 mod parts;
 mod people;
 mod readiness;
+mod rotation;
 mod services;
 mod settings;
+mod switch;
 mod walls;
 mod writers;
 

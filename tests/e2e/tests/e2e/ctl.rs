@@ -7,6 +7,7 @@
 
 mod people;
 mod prompt;
+mod proving;
 mod reading;
 mod sending;
 mod tailing;
