@@ -172,14 +172,12 @@ impl Settings {
             on_off(self.unlock_without_reset)
         );
         for (forest, set) in &self.forests {
-            told.push_str(&format!(
-                "; in {forest} writeback {}, unlock without reset {}",
-                on_off(set.writeback),
-                on_off(set.unlock_without_reset)
-            ));
+            let (writeback, unlock) = (on_off(set.writeback), on_off(set.unlock_without_reset));
+            told =
+                format!("{told}; in {forest} writeback {writeback}, unlock without reset {unlock}");
         }
         if !self.note.is_empty() {
-            told.push_str(&format!(" ({})", self.note));
+            told = format!("{told} ({})", self.note);
         }
         told
     }

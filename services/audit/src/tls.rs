@@ -7,10 +7,9 @@ use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 pub(crate) fn server_config(settings: &Audit) -> Result<Option<ServerTlsConfig>, ConfigError> {
     let (certificate, key) = match (&settings.certificate_file, &settings.key_file) {
         (None, None) if settings.client_ca_file.is_none() => return Ok(None),
-        (None, None) => return Err(ConfigError::Required("audit.certificate_file")),
-        // half of a pair must not become plain text in silence
+        // half of a pair, or an authority alone, must not become plain text in silence
         (Some(_), None) => return Err(ConfigError::Required("audit.key_file")),
-        (None, Some(_)) => return Err(ConfigError::Required("audit.certificate_file")),
+        (None, _) => return Err(ConfigError::Required("audit.certificate_file")),
         (Some(certificate), Some(key)) => (certificate, key),
     };
     let identity = Identity::from_pem(config::read_file(certificate)?, config::read_file(key)?);

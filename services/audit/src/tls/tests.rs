@@ -159,8 +159,12 @@ async fn a_service_is_known_by_the_certificate_that_its_authority_signed() {
         ca_file: Some(ours.0.join("ca.pem")),
         ..other.service("intake", &url)
     };
-    // refused in the handshake
-    assert_eq!(ask_as(&forged).await, Code::Unavailable);
+    // refused in the handshake: nobody answers
+    let answer = ask_as(&forged).await;
+    assert!(
+        matches!(answer, Code::Unavailable | Code::Unknown),
+        "{answer:?}"
+    );
 }
 
 #[test]

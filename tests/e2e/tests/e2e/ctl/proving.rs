@@ -173,12 +173,7 @@ async fn shells_and_manuals_know_every_command() -> anyhow::Result<()> {
     let ctl = Ctl::bare()?;
     for shell in ["bash", "zsh", "fish"] {
         let script = ctl.run(&["completions", shell]).await?.expect(0)?.out;
-        for part in [
-            "writebackctl",
-            "retire",
-            "unlock-without-reset",
-            "token-file",
-        ] {
+        for part in ["writebackctl", "retire", "token-file"] {
             ensure!(script.contains(part), "{shell}: no {part}");
         }
     }
