@@ -15,7 +15,7 @@ use crate::{
         ACCOUNT_ATTRIBUTES, FOUND_ATTRIBUTES, account, allowed_attributes, found, pwd_last_set,
     },
     clock::ControllerClock,
-    connection::{Answer, CallError, Connection, tls},
+    connection::{Answer, CallError, Connection},
     credentials::Credentials,
     domain_of,
     explain::{bind_code, explain, name_missing_right},
@@ -24,6 +24,7 @@ use crate::{
     policy_hints::critical,
     pool::{Lease, Pool},
     reading::Entry,
+    trust::Trust,
 };
 
 /// More objects with one identifier than anybody could mean.
@@ -43,10 +44,12 @@ pub struct DirectoryConfig {
     pub operation_timeout: Duration,
 }
 
-/// A pool of bound LDAPS connections to an ordered list of endpoints, with failover.
+/// A pool of bound connections over TLS to an ordered list of endpoints, with failover.
 #[derive(Debug)]
 pub struct Directory {
     pools: Vec<Pool>,
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) credentials: Arc<Credentials>,
     time_out: Duration,
 }
 
@@ -113,7 +116,7 @@ impl Directory {
         if config.connections == 0 || config.operation_timeout.is_zero() {
             return Err(ConfigurationError::NoCapacity);
         }
-        let tls = tls(&config.ca_pem)?;
+        let trust = Arc::new(Trust::new(&config.ca_pem)?);
         let credentials = Arc::new(Credentials::new(config.account, config.password));
         let pools = config
             .endpoints
@@ -121,7 +124,7 @@ impl Directory {
             .map(|endpoint| {
                 Ok(Pool::new(
                     endpoint.parse::<Endpoint>()?,
-                    Arc::clone(&tls),
+                    Arc::clone(&trust),
                     Arc::clone(&credentials),
                     config.connections,
                     config.operation_timeout,
@@ -130,6 +133,8 @@ impl Directory {
             .collect::<Result<_, ConfigurationError>>()?;
         Ok(Arc::new(Self {
             pools,
+            trust,
+            credentials,
             time_out: config.operation_timeout,
         }))
     }
@@ -414,7 +419,7 @@ impl Directory {
         }
         let mut last = None;
         for pool in self.in_order(only) {
-            let tls = Arc::clone(&pool.tls);
+            let tls = pool.trust.tls();
             let connection = match Connection::open(&pool.endpoint, tls, pool.time_out).await {
                 Ok(connection) => connection,
                 Err(error) => {
@@ -473,6 +478,11 @@ impl Directory {
 /// `<GUID=…>` as a name (MS-ADTS 3.1.1.3.1.2.4): a rename or move cannot break it.
 pub(crate) fn by_guid(guid: ObjectGuid) -> String {
     format!("<GUID={guid}>")
+}
+
+/// Whether a search's base is one object, wherever it is, and not a part of the directory.
+fn names_one_object(base: &str) -> bool {
+    base.starts_with("<GUID=")
 }
 
 pub(crate) fn unavailable(pool: &Pool, error: CallError) -> DirectoryError {
@@ -550,6 +560,11 @@ async fn search_at(pool: &Pool, search: &Search<'_>) -> Result<Vec<Entry>, Direc
             return Ok(entries);
         }
         32 => {
+            pool.give_back(lease);
+            return Ok(Vec::new());
+        }
+        // one that is a global catalog too knows the object, and that it is in another domain by now
+        10 if names_one_object(search.base) => {
             pool.give_back(lease);
             return Ok(Vec::new());
         }

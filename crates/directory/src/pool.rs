@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use rustls::ClientConfig;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
@@ -13,7 +12,8 @@ use tokio::{
 
 use crate::{
     DirectoryError, Endpoint, RootDse, clock::ControllerClock, connection::Connection,
-    credentials::Credentials, error::ConnectError, observe::Counted,
+    credentials::Credentials, error::ConnectError, observe::Counted, reported::Reported,
+    trust::Trust,
 };
 
 /// How long an endpoint that failed is asked last.
@@ -42,7 +42,8 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) endpoint: Endpoint,
-    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) reported: Arc<Reported>,
     pub(crate) time_out: Duration,
     credentials: Arc<Credentials>,
     permits: Arc<Semaphore>,
@@ -69,14 +70,20 @@ impl Lease {
 impl Pool {
     pub(crate) fn new(
         endpoint: Endpoint,
-        tls: Arc<ClientConfig>,
+        trust: Arc<Trust>,
         credentials: Arc<Credentials>,
         connections: usize,
         time_out: Duration,
     ) -> Self {
+        let reported = Reported::new(
+            endpoint.clone(),
+            Arc::clone(&trust),
+            Arc::clone(&credentials),
+        );
         Self {
             endpoint,
-            tls,
+            trust,
+            reported,
             time_out,
             credentials,
             permits: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
@@ -117,10 +124,11 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Connection, DirectoryError> {
-        let tls = Arc::clone(&self.tls);
+        let tls = self.trust.tls();
         let connection = Connection::open(&self.endpoint, tls, self.time_out)
             .await
             .map_err(|error| error.at(&self.endpoint))?;
+        self.reported.connected(connection.not_after());
         self.credentials
             .sign_in(&connection, &self.endpoint, self.time_out)
             .await?;
@@ -153,6 +161,7 @@ impl Pool {
     }
 
     pub(crate) fn observe(&self, root: &RootDse) {
+        self.reported.remind();
         let mut state = self.state();
         state
             .clock
@@ -189,9 +198,10 @@ impl Pool {
     }
 
     fn idle(&self) -> Option<Connection> {
+        let trusted = self.trust.tls();
         let mut state = self.state();
         while let Some(mut connection) = state.idle.pop() {
-            if !connection.is_closed() {
+            if !connection.is_closed() && connection.is_trusted_by(&trusted) {
                 return Some(connection);
             }
         }

@@ -29,6 +29,7 @@ use crate::{
     appender::{AppendError, Appender},
     guard::{Guard, Operator},
     news::News,
+    observe::Verified,
     record::Record,
     signing::SigningKey,
     store::{self, StoreError},
@@ -45,6 +46,7 @@ pub(crate) struct Rpc {
     pub(crate) appender: Appender,
     pub(crate) news: News,
     pub(crate) key: Arc<SigningKey>,
+    pub(crate) verified: Verified,
     pub(crate) shutdown: CancellationToken,
 }
 

@@ -17,6 +17,7 @@ use crate::{failure, token, web};
 const CONNECT_TIME_OUT: Duration = Duration::from_secs(5);
 /// For a question about one or a few operations.
 pub(crate) const ANSWER_TIME_OUT: Duration = Duration::from_secs(30);
+const TOKEN_FILE: &str = "WRITEBACK_TOKEN_FILE";
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Where the audit service is, and who asks.
@@ -31,8 +32,8 @@ pub(crate) struct Address {
     /// A configuration file with the audit service's address ([ledger]), the operator's token file and the keys' places ([ctl], [sealing])
     #[arg(long, global = true, value_name = "FILE", env = "WRITEBACK_CONFIG")]
     config: Option<PathBuf>,
-    /// A file with the access token: the operator's for the audit service, the caller's for `send`
-    #[arg(long, global = true, value_name = "FILE", env = "WRITEBACK_TOKEN_FILE")]
+    /// A file with the access token: the operator's for the audit service, the caller's for `send`. Without it, the operator's is token_file in [ctl] of the configuration, else, as the caller's, the file that WRITEBACK_TOKEN_FILE names
+    #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
@@ -76,15 +77,23 @@ impl Address {
         !self.audit.is_empty() || self.config.is_some()
     }
 
+    /// The whole configuration, for commands that reach further than the audit service.
+    pub(crate) fn configuration(&self) -> anyhow::Result<Config> {
+        let config = self.loaded()?;
+        config.context("say where the forests are described: --config FILE")
+    }
+
     /// The configuration, where one was given.
-    pub(crate) fn config(&self) -> anyhow::Result<Option<Config>> {
+    pub(crate) fn loaded(&self) -> anyhow::Result<Option<Config>> {
         let config = self.config.as_deref().map(Config::load).transpose()?;
         Ok(config)
     }
 
     /// What `--token-file` says, or the environment.
     pub(crate) fn token_file(&self) -> Option<PathBuf> {
-        self.token_file.clone()
+        self.token_file
+            .clone()
+            .or_else(token_file_of_the_environment)
     }
 
     /// Connects to the first of the addresses that answers.
@@ -106,7 +115,7 @@ impl Address {
     }
 
     fn resolve(&self) -> anyhow::Result<Way> {
-        let config = self.config()?;
+        let config = self.loaded()?;
         let ledger = config.as_ref().map(|config| &config.ledger);
         let urls = match ledger {
             _ if !self.audit.is_empty() => self.audit.clone(),
@@ -120,9 +129,17 @@ impl Address {
             ca_file: { self.audit_ca.clone() }
                 .or_else(|| ledger.and_then(|ledger| ledger.ca_file.clone())),
             token_file: { self.token_file.clone() }
-                .or_else(|| config.as_ref().and_then(configured)),
+                .or_else(|| config.as_ref().and_then(configured))
+                // last: it may be there for `send`
+                .or_else(token_file_of_the_environment),
         })
     }
+}
+
+fn token_file_of_the_environment() -> Option<PathBuf> {
+    std::env::var_os(TOKEN_FILE)
+        .filter(|file| !file.is_empty())
+        .map(PathBuf::from)
 }
 
 struct Way {

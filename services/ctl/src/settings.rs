@@ -138,7 +138,7 @@ fn known(address: &Address, forest: Option<&ForestId>) -> anyhow::Result<()> {
     let Some(forest) = forest else {
         return Ok(());
     };
-    let forests: Vec<String> = address.config()?.map_or_else(Vec::new, |config| {
+    let forests: Vec<String> = address.loaded()?.map_or_else(Vec::new, |config| {
         let ids = config.forests.iter().map(|forest| forest.id.to_string());
         ids.collect()
     });
@@ -232,11 +232,19 @@ fn print(values: &v1::SettingsValues, json: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes what holds for everybody what holds in one forest.
+pub(crate) fn narrow(values: &mut v1::SettingsValues, forest: &ForestId) {
+    let own = { values.forests.iter() }.find(|own| own.forest == forest.as_str());
+    values.writeback &= own.is_none_or(|own| own.writeback);
+    values.unlock_without_reset &= own.is_none_or(|own| own.unlock_without_reset);
+}
+
 /// What holds in one forest.
 fn print_one(values: &v1::SettingsValues, forest: &ForestId, json: bool) -> io::Result<()> {
-    let own = { values.forests.iter() }.find(|own| own.forest == forest.to_string());
-    let writeback = values.writeback && own.is_none_or(|own| own.writeback);
-    let unlock = values.unlock_without_reset && own.is_none_or(|own| own.unlock_without_reset);
+    let own = { values.forests.iter() }.find(|own| own.forest == forest.as_str());
+    let mut here = values.clone();
+    narrow(&mut here, forest);
+    let (writeback, unlock) = (here.writeback, here.unlock_without_reset);
     let mut out = io::stdout().lock();
     if json {
         let value = json!({

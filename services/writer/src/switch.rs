@@ -8,7 +8,11 @@ use std::{sync::Mutex, sync::PoisonError, time::Duration};
 
 use chassis::rpc::LedgerChannel;
 use operation::{ForestId, Kind, Reason, Refusal};
-use proto::v1::{self, settings_client::SettingsClient};
+use proto::{
+    to_micros,
+    v1::{self, settings_client::SettingsClient},
+};
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tracing::Instrument as _;
@@ -16,33 +20,41 @@ use tracing::Instrument as _;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TIME_OUT: Duration = Duration::from_secs(3);
 
-/// What is on, for everybody and here together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct On {
-    writeback: bool,
-    unlock_without_reset: bool,
+/// What is off, for everybody or here: nothing that was admitted before these moments of the ledger's
+/// clock is to be begun. Of what was admitted later the ledger itself has judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Off {
+    writeback: Option<i64>,
+    unlock_without_reset: Option<i64>,
 }
 
-impl On {
+impl Off {
     fn of(values: &v1::SettingsValues, forest: &ForestId) -> Self {
-        let own = { values.forests.iter() }.find(|own| own.forest == forest.to_string());
+        let own = { values.forests.iter() }.find(|own| own.forest == forest.as_str());
+        let since = |everybody: bool, here: fn(&v1::ForestSettings) -> bool| {
+            let everybody = (!everybody).then_some(values.changed_at);
+            let here = own.filter(|own| !here(own)).map(|own| own.changed_at);
+            everybody.max(here)
+        };
         Self {
-            writeback: values.writeback && own.is_none_or(|own| own.writeback),
-            unlock_without_reset: values.unlock_without_reset
-                && own.is_none_or(|own| own.unlock_without_reset),
+            writeback: since(values.writeback, |own| own.writeback),
+            unlock_without_reset: since(values.unlock_without_reset, |own| {
+                own.unlock_without_reset
+            }),
         }
     }
 
-    fn refusal(self, kind: Kind, forest: &ForestId) -> Option<Refusal> {
+    fn refusal(self, kind: Kind, admitted_at: i64, forest: &ForestId) -> Option<Refusal> {
         let refuse = |reason, what: &str| {
             let detail =
                 format!("{what} was turned off for forest {forest} before this was carried out");
             Some(Refusal::new(reason, detail))
         };
-        if !self.writeback {
+        let before = |off: Option<i64>| off.is_some_and(|off| admitted_at < off);
+        if before(self.writeback) {
             return refuse(Reason::WritebackDisabled, "password writeback");
         }
-        if kind == Kind::Unlock && !self.unlock_without_reset {
+        if kind == Kind::Unlock && before(self.unlock_without_reset) {
             return refuse(Reason::UnlockDisabled, "unlocking without a reset");
         }
         None
@@ -52,38 +64,35 @@ impl On {
 /// What the ledger said last. Until it has said anything, and while it is away, what it said before holds.
 pub(crate) struct Switch {
     forest: ForestId,
-    on: Mutex<On>,
+    off: Mutex<Off>,
 }
 
 impl Switch {
     pub(crate) fn new(forest: ForestId) -> Self {
         Self {
             forest,
-            on: Mutex::new(On {
-                writeback: true,
-                unlock_without_reset: true,
-            }),
+            off: Mutex::default(),
         }
     }
 
-    /// Why nothing is to be begun any more, if so.
-    pub(crate) fn refusal(&self, kind: Kind) -> Option<Refusal> {
-        let on = *self.on.lock().unwrap_or_else(PoisonError::into_inner);
-        on.refusal(kind, &self.forest)
+    /// Why this is not to be begun any more, if so.
+    pub(crate) fn refusal(&self, kind: Kind, admitted_at: OffsetDateTime) -> Option<Refusal> {
+        let off = *self.off.lock().unwrap_or_else(PoisonError::into_inner);
+        off.refusal(kind, to_micros(admitted_at), &self.forest)
     }
 
     fn take(&self, values: &v1::SettingsValues) {
-        let now = On::of(values, &self.forest);
-        let mut on = self.on.lock().unwrap_or_else(PoisonError::into_inner);
-        if *on != now {
+        let now = Off::of(values, &self.forest);
+        let mut off = self.off.lock().unwrap_or_else(PoisonError::into_inner);
+        if *off != now {
             tracing::info!(
                 forest = %self.forest,
-                writeback = now.writeback,
-                unlock_without_reset = now.unlock_without_reset,
+                writeback = now.writeback.is_none(),
+                unlock_without_reset = now.unlock_without_reset.is_none(),
                 "the settings changed"
             );
         }
-        *on = now;
+        *off = now;
     }
 
     /// Asks every second until shutdown.
@@ -115,15 +124,19 @@ impl Switch {
 mod tests {
     use super::*;
 
+    const SWITCHED: i64 = 1_000;
+
     fn values(writeback: bool, corp: Option<(bool, bool)>) -> v1::SettingsValues {
         v1::SettingsValues {
             writeback,
             unlock_without_reset: true,
+            changed_at: SWITCHED,
             forests: corp
                 .map(|(writeback, unlock_without_reset)| v1::ForestSettings {
                     forest: "corp".to_owned(),
                     writeback,
                     unlock_without_reset,
+                    changed_at: SWITCHED,
                     ..v1::ForestSettings::default()
                 })
                 .into_iter()
@@ -132,16 +145,23 @@ mod tests {
         }
     }
 
+    fn at(micros: i64) -> OffsetDateTime {
+        proto::from_micros(micros).unwrap()
+    }
+
     #[test]
     fn what_is_off_for_everybody_or_here_is_refused_here() {
         let reason = |values: &v1::SettingsValues, forest: &str, kind| {
             let switch = Switch::new(forest.parse().unwrap());
+            let early = at(SWITCHED - 1);
             assert!(
-                switch.refusal(kind).is_none(),
+                switch.refusal(kind, early).is_none(),
                 "on until something is known"
             );
             switch.take(values);
-            switch.refusal(kind).map(|refusal| refusal.reason)
+            // what was admitted since was judged by the ledger, whatever was last heard here
+            assert!(switch.refusal(kind, at(SWITCHED + 1)).is_none());
+            switch.refusal(kind, early).map(|refusal| refusal.reason)
         };
         let off = Some(Reason::WritebackDisabled);
         assert_eq!(reason(&values(false, None), "corp", Kind::Reset), off);
@@ -154,9 +174,7 @@ mod tests {
             reason(&no_unlock, "corp", Kind::Unlock),
             Some(Reason::UnlockDisabled)
         );
-        assert_eq!(
-            reason(&values(false, Some((true, true))), "corp", Kind::Reset),
-            off
-        );
+        let all_off = values(false, Some((true, true)));
+        assert_eq!(reason(&all_off, "corp", Kind::Reset), off);
     }
 }

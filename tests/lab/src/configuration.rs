@@ -1,11 +1,13 @@
 //! `config.toml`: the one file every service of the lab reads.
 
+use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::forest::{FORESTS, ForestPlan};
+use crate::forest::{FORESTS, FURTHER_DOMAINS, ForestPlan};
 use crate::place::{AMQP_PORT, AUDIT_PORTS, POSTGRES_PORT, Place, TRACES_PORT};
+use crate::wanted::{Further, Wanted};
 use crate::{broker, certificates, database, seals, secret, tokens};
 
 pub(crate) fn file(place: &Place) -> PathBuf {
@@ -20,21 +22,49 @@ fn forest(place: &Place, forest: &ForestPlan) -> anyhow::Result<Value> {
     for account in ["svc-writeback", "svc-writeback-read"] {
         secret::password(&forest.password_file(place, account))?;
     }
+    let domains: Vec<&ForestPlan> = if Wanted::load(place)?.further_domains == Further::Configured {
+        let further = FURTHER_DOMAINS
+            .iter()
+            .filter(|domain| domain.forest == forest.id);
+        [forest].into_iter().chain(further).collect()
+    } else {
+        vec![forest]
+    };
     Ok(json!({
         "id": forest.id,
-        "ca_file": forest.authority(place),
+        "ca_file": authorities(place, &domains)?,
         "account": forest.account("svc-writeback"),
         "account_password_file": forest.password_file(place, "svc-writeback"),
+        "account_next_password_file": forest.password_file(place, "svc-writeback-next"),
         "reader_account": forest.account("svc-writeback-read"),
         "reader_account_password_file": forest.password_file(place, "svc-writeback-read"),
-        "domains": [{
-            "name": forest.domain,
-            "domain_controllers": [forest.ldaps()],
-            "global_catalogs": [forest.global_catalog()],
-            "include": [forest.base_dn],
-            "exclude": [out_of_scope(forest)],
-        }],
+        "reader_account_next_password_file": forest.password_file(place, "svc-writeback-read-next"),
+        "domains": domains.into_iter().map(domain).collect::<Vec<_>>(),
     }))
+}
+
+fn domain(domain: &ForestPlan) -> Value {
+    json!({
+        "name": domain.domain,
+        "domain_controllers": [domain.ldaps()],
+        "include": [domain.included()],
+        "exclude": [out_of_scope(domain)],
+    })
+}
+
+/// The file with the authority of every domain: of several it is a file of its own.
+fn authorities(place: &Place, domains: &[&ForestPlan]) -> anyhow::Result<PathBuf> {
+    let [first, _, ..] = domains else {
+        let file = domains.first().map(|only| only.authority(place));
+        return Ok(file.unwrap_or_default());
+    };
+    let mut all = Vec::new();
+    for domain in domains {
+        all.extend(fs::read(domain.authority(place))?);
+    }
+    let file = first.directory(place).join("tls/every-domain.pem");
+    secret::write_public(&file, &all)?;
+    Ok(file)
 }
 
 pub(crate) fn out_of_scope(forest: &ForestPlan) -> String {

@@ -1,4 +1,5 @@
-//! `writeback-lab up|down`: starts and stops the lab. `add-forest|remove-forest`: changes it while it runs.
+//! `writeback-lab up|down`: starts and stops the lab. `add-forest|remove-forest|add-domains|remove-domains`:
+//! changes it while it runs.
 
 use std::process::ExitCode;
 
@@ -28,6 +29,10 @@ enum Command {
     AddForest,
     /// Take the third forest out again
     RemoveForest,
+    /// Add a child domain and a tree to the first forest and return when its writers know them
+    AddDomains,
+    /// Take them out again
+    RemoveDomains,
     /// Keep everything running (started by `up`, in the background)
     #[command(hide = true)]
     Supervise {
@@ -59,6 +64,8 @@ async fn run() -> anyhow::Result<()> {
         Command::Down => lab::down(&place).await,
         Command::AddForest => lab::add_forest(&place).await,
         Command::RemoveForest => lab::remove_forest(&place).await,
+        Command::AddDomains => lab::add_domains(&place).await,
+        Command::RemoveDomains => lab::remove_domains(&place).await,
         Command::Supervise {
             infrastructure_only,
         } => lab::supervise(&place, infrastructure_only).await,

@@ -1,5 +1,5 @@
-//! The forest that is added to the running lab: what `add-forest` and `remove-forest` do, and what they ask of the
-//! supervisor, which alone starts and stops processes.
+//! What is added to the running lab, as it is asked of the supervisor, which alone starts and stops processes; and the
+//! forest that `add-forest` adds and `remove-forest` takes out.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -16,11 +16,22 @@ use crate::{broker, configuration, seals, secret, services};
 const PATIENCE: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(100);
 
-/// What the supervisor is to run of the added forest.
+/// What the supervisor is to run of the added forest, and of the further domains of the first one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Wanted {
     pub(crate) domain_controller: bool,
     pub(crate) writers: bool,
+    pub(crate) further_domains: Further,
+}
+
+/// How much there is of the further domains.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Further {
+    #[default]
+    Nothing,
+    DomainControllers,
+    /// They are in the configuration too.
+    Configured,
 }
 
 impl Wanted {
@@ -33,7 +44,7 @@ impl Wanted {
         }
     }
 
-    fn store(self, place: &Place) -> anyhow::Result<()> {
+    pub(crate) fn store(self, place: &Place) -> anyhow::Result<()> {
         secret::write_private(&place.wanted(), serde_json::to_string(&self)?.as_bytes())
     }
 }
@@ -44,7 +55,7 @@ pub async fn add_forest(place: &Place) -> anyhow::Result<()> {
     let lab = running(place)?;
     ensure!(
         !lab.forests.iter().any(|forest| forest.id == ADDED.id)
-            && Wanted::load(place)? == Wanted::default(),
+            && !Wanted::load(place)?.domain_controller,
         "the lab has forest {} already",
         ADDED.id
     );
@@ -53,6 +64,7 @@ pub async fn add_forest(place: &Place) -> anyhow::Result<()> {
     Wanted {
         domain_controller: true,
         writers: false,
+        ..Wanted::load(place)?
     }
     .store(place)?;
     until("its domain controller answers", async || {
@@ -66,6 +78,7 @@ pub async fn add_forest(place: &Place) -> anyhow::Result<()> {
     Wanted {
         domain_controller: true,
         writers: true,
+        ..Wanted::load(place)?
     }
     .store(place)?;
     say(begun, "is in the configuration");
@@ -87,7 +100,7 @@ pub async fn remove_forest(place: &Place) -> anyhow::Result<()> {
     let begun = Instant::now();
     running(place)?;
     ensure!(
-        Wanted::load(place)? != Wanted::default(),
+        Wanted::load(place)?.domain_controller,
         "the lab has no forest {}",
         ADDED.id
     );
@@ -98,6 +111,7 @@ pub async fn remove_forest(place: &Place) -> anyhow::Result<()> {
     Wanted {
         domain_controller: true,
         writers: false,
+        ..Wanted::load(place)?
     }
     .store(place)?;
     let prefix = services::writers_prefix(&ADDED);
@@ -113,10 +127,15 @@ pub async fn remove_forest(place: &Place) -> anyhow::Result<()> {
     .await?;
     // a domain controller that goes before it is no longer asked would be a forest that does not answer
     until("no resolver asks it", async || {
-        nobody_asks(place).await.unwrap_or(false)
+        nobody_asks(place, ADDED.domain).await.unwrap_or(false)
     })
     .await?;
-    Wanted::default().store(place)?;
+    Wanted {
+        domain_controller: false,
+        writers: false,
+        ..Wanted::load(place)?
+    }
+    .store(place)?;
     let name = ADDED.domain_controller_name();
     until("its domain controller has ended", async || {
         running(place).is_ok_and(|lab| {
@@ -138,9 +157,9 @@ pub async fn remove_forest(place: &Place) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether every resolver has given its domain up: an index of anchors that is kept is told as a metric.
-async fn nobody_asks(place: &Place) -> anyhow::Result<bool> {
-    let label = format!("forest=\"{}\"", ADDED.id);
+/// Whether every resolver has given a domain up: an index of anchors that is kept is told as a metric.
+pub(crate) async fn nobody_asks(place: &Place, domain: &str) -> anyhow::Result<bool> {
+    let label = format!("domain=\"{domain}\"");
     for service in running(place)?.services {
         if !service.name.starts_with("resolver-") {
             continue;
@@ -167,7 +186,7 @@ fn say(begun: Instant, what: &str) {
     );
 }
 
-fn running(place: &Place) -> anyhow::Result<Lab> {
+pub(crate) fn running(place: &Place) -> anyhow::Result<Lab> {
     ensure!(
         running_supervisor(place).is_some(),
         "no lab is running: run `make up`"
@@ -175,13 +194,12 @@ fn running(place: &Place) -> anyhow::Result<Lab> {
     Lab::load_from(place)
 }
 
-async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
+pub(crate) async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
     let until = Instant::now() + PATIENCE;
     while !done().await {
         if Instant::now() > until {
             bail!(
-                "forest {}: waited {} s in vain until {what}; see the logs",
-                ADDED.id,
+                "waited {} s in vain until {what}; see the logs",
                 PATIENCE.as_secs()
             );
         }

@@ -39,7 +39,7 @@ pub(crate) struct Found {
 impl Places {
     pub(crate) fn find(&self, address: &Address) -> anyhow::Result<Found> {
         let both = self.private_keys_directory.is_some() && self.public_keys_file.is_some();
-        let config = if both { None } else { address.config()? };
+        let config = if both { None } else { address.loaded()? };
         let set = { self.public_keys_file.clone() }.or_else(|| {
             let sealing = config.as_ref().map(|config| &config.sealing);
             sealing.map(|sealing| sealing.public_keys_file.clone())

@@ -93,7 +93,10 @@ impl Passage {
             let missing = "sealedPassword: it holds no current password";
             return Ok(Some(Refusal::new(Reason::SealInvalid, missing).into()));
         };
-        if let Some(refusal) = self.switch.refusal(work.operation.kind) {
+        if let Some(refusal) = self
+            .switch
+            .refusal(work.operation.kind, work.operation.admitted_at)
+        {
             work.step(&self.service, "refused", "by the settings");
             return Ok(Some(refusal.into()));
         }

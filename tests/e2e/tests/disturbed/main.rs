@@ -8,14 +8,16 @@
     reason = "a member that JSON lacks reads as null, and a test may panic"
 )]
 
+mod account;
 mod anchors;
 mod broker;
 mod database;
+mod domains;
 mod errand;
 mod forests;
 mod ledger;
-mod parts;
 mod people;
+mod preferred;
 mod readiness;
 mod rotation;
 mod services;
@@ -23,6 +25,8 @@ mod settings;
 mod switch;
 mod walls;
 mod writers;
+
+use e2e::parts;
 
 /// Held by every test that disturbs what others rely on.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
