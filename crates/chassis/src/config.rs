@@ -26,8 +26,8 @@ use toml::de::{DeTable, DeValue};
 pub use pointed_to::{AccountFiles, PointedTo};
 pub use protected::{ProtectedAccounts, Treatment};
 pub use sections::{
-    Audit, Broker, Config, Domain, Forest, Intake, Ledger, LogFormat, PolicyHints, Resolver,
-    Sealing, SendHints, Service, Telemetry, Tokens, Writer,
+    Audit, Broker, Config, Ctl, Domain, Forest, Intake, Ledger, LogFormat, OperatorTokens,
+    PolicyHints, Resolver, Sealing, SendHints, Service, ServiceNames, Telemetry, Tokens, Writer,
 };
 
 const ENVIRONMENT_PREFIX: &str = "WRITEBACK_";
@@ -51,6 +51,11 @@ pub enum ConfigError {
     Incomplete { path: PathBuf, reason: String },
     #[error("`{0}` is required by this service and is not set")]
     Required(&'static str),
+    #[error("`{one}` and `{other}` contradict each other: set one of them")]
+    Contradiction {
+        one: &'static str,
+        other: &'static str,
+    },
     #[error("{}: {reason}", path.display())]
     Secret { path: PathBuf, reason: &'static str },
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tonic::{
     Code, Status,
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
 pub use self::observed::{LedgerChannel, ObserveCalls};
@@ -27,7 +27,7 @@ pub enum LedgerChannelError {
     Addresses,
     #[error("`ledger.urls`: {url} is not an address: {reason}")]
     Address { url: String, reason: String },
-    #[error("`ledger.ca_file` cannot be used for {url}: {reason}")]
+    #[error("`ledger.ca_file`, or the certificate and its key, cannot be used for {url}: {reason}")]
     Tls { url: String, reason: String },
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -46,17 +46,35 @@ pub fn ledger_channel(config: &config::Ledger) -> Result<LedgerChannel, LedgerCh
         .map(config::read_file)
         .transpose()?
         .map(Certificate::from_pem);
+    let identity = identity(config)?;
     let endpoints = config
         .urls
         .iter()
-        .map(|url| endpoint(url, certificate.as_ref()))
+        .map(|url| endpoint(url, certificate.as_ref(), identity.as_ref()))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(LedgerChannel::new(Channel::balance_list(
         endpoints.into_iter(),
     )))
 }
 
-fn endpoint(url: &str, ca: Option<&Certificate>) -> Result<Endpoint, LedgerChannelError> {
+/// What this service shows to audit; half of a pair is a mistake.
+fn identity(config: &config::Ledger) -> Result<Option<Identity>, ConfigError> {
+    let (certificate, key) = match (&config.certificate_file, &config.key_file) {
+        (None, None) => return Ok(None),
+        (certificate, key) => (
+            config::required(certificate.as_deref(), "ledger.certificate_file")?,
+            config::required(key.as_deref(), "ledger.key_file")?,
+        ),
+    };
+    let identity = Identity::from_pem(config::read_file(certificate)?, config::read_file(key)?);
+    Ok(Some(identity))
+}
+
+fn endpoint(
+    url: &str,
+    ca: Option<&Certificate>,
+    identity: Option<&Identity>,
+) -> Result<Endpoint, LedgerChannelError> {
     let address = |reason: String| LedgerChannelError::Address {
         url: url.to_owned(),
         reason,
@@ -74,6 +92,10 @@ fn endpoint(url: &str, ca: Option<&Certificate>) -> Result<Endpoint, LedgerChann
             let tls = match ca {
                 Some(ca) => ClientTlsConfig::new().ca_certificate(ca.clone()),
                 None => ClientTlsConfig::new().with_native_roots(),
+            };
+            let tls = match identity {
+                Some(identity) => tls.identity(identity.clone()),
+                None => tls,
             };
             endpoint
                 .tls_config(tls)

@@ -84,6 +84,15 @@ pub struct PublicKey {
     kid: String,
     forest: ForestId,
     public: Public,
+    times: Times,
+}
+
+/// What its keepers know of a key's life, in seconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    pub made: Option<i64>,
+    /// Set once a newer key is there: until then what is sealed to this one is still opened.
+    pub retires: Option<i64>,
 }
 
 impl fmt::Debug for PublicKey {
@@ -128,6 +137,7 @@ impl PublicKey {
             kid: public.thumbprint(),
             forest,
             public,
+            times: Times::default(),
         }
     }
 
@@ -138,6 +148,16 @@ impl PublicKey {
 
     pub const fn forest(&self) -> &ForestId {
         &self.forest
+    }
+
+    pub const fn times(&self) -> Times {
+        self.times
+    }
+
+    #[must_use]
+    pub const fn with_times(mut self, times: Times) -> Self {
+        self.times = times;
+        self
     }
 
     pub const fn algorithm(&self) -> Algorithm {
@@ -163,6 +183,19 @@ impl PublicKey {
                 })
             }
         }
+    }
+
+    /// The key as its keepers' file has it: with its times, which are nobody else's business.
+    pub(crate) fn to_file(&self) -> Value {
+        let mut jwk = self.to_jwk();
+        if let Some(members) = jwk.as_object_mut() {
+            for (name, time) in [("iat", self.times.made), ("exp", self.times.retires)] {
+                if let Some(time) = time {
+                    members.insert(name.to_owned(), time.into());
+                }
+            }
+        }
+        jwk
     }
 
     pub(crate) fn from_jwk(jwk: &Value) -> Result<Self, &'static str> {
@@ -199,7 +232,15 @@ impl PublicKey {
             }
             _ => return Err("`kty` must be RSA or EC"),
         };
-        let key = Self::new(public, forest);
+        let time = |name| match jwk.get(name) {
+            None => Ok(None),
+            Some(time) => time.as_i64().map(Some).ok_or(()),
+        };
+        let times = Times {
+            made: time("iat").map_err(|()| "`iat` is not a number of seconds")?,
+            retires: time("exp").map_err(|()| "`exp` is not a number of seconds")?,
+        };
+        let key = Self::new(public, forest).with_times(times);
         if jwk.get("alg").is_some() && member("alg") != Some(key.algorithm().as_str()) {
             return Err("`alg` must be RSA-OAEP-256 for RSA and ECDH-ES+A256KW for EC");
         }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     KeyError,
-    key::{KeyPair, Private, PublicKey},
+    key::{KeyPair, Private, PublicKey, Times},
 };
 
 /// The public keys of every forest: a JSON Web Key Set whose keys name their `forest`.
@@ -46,6 +46,12 @@ impl PublicKeys {
         json!({ "keys": keys })
     }
 
+    /// The set as its keepers' file has it: with each key's times, which [`Self::to_jwks`] leaves out.
+    pub fn to_file(&self) -> Value {
+        let keys: Vec<Value> = self.keys.iter().map(PublicKey::to_file).collect();
+        json!({ "keys": keys })
+    }
+
     /// The forest whose writers hold this key.
     pub fn forest_of(&self, kid: &str) -> Option<&ForestId> {
         self.keys
@@ -63,6 +69,18 @@ impl PublicKeys {
     pub fn add(&mut self, key: PublicKey) {
         self.keys.retain(|known| known.kid() != key.kid());
         self.keys.push(key);
+    }
+
+    /// Sets a key's times; its place in the order stays.
+    pub fn set_times(&mut self, kid: &str, times: Times) {
+        for key in self.keys.iter_mut().filter(|key| key.kid() == kid) {
+            *key = key.clone().with_times(times);
+        }
+    }
+
+    /// Takes a key out.
+    pub fn remove(&mut self, kid: &str) {
+        self.keys.retain(|key| key.kid() != kid);
     }
 
     /// Every key, oldest first.

@@ -20,6 +20,6 @@ mod tests;
 
 pub use error::{Claim, KeyError, OpenError, ParseError, SealError};
 pub use jwe::SealedPassword;
-pub use key::{Algorithm, KeyPair, PublicKey};
+pub use key::{Algorithm, KeyPair, PublicKey, Times};
 pub use keyring::{PrivateKeys, PublicKeys};
 pub use seal::{Binding, Contents, seal};

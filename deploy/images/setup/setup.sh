@@ -16,6 +16,7 @@ product=10001:10001 # the user of our images
 third=999:999       # the user of the official images of RabbitMQ and PostgreSQL
 issuer=https://login.lab.example
 audience=https://writeback.lab.example
+operators_audience=https://audit.writeback.lab.example
 
 say() { echo "setup: $*"; }
 
@@ -88,9 +89,11 @@ password "$operator/broker-administrator"
 definitions >/to/rabbitmq/definitions.json.new
 mv /to/rabbitmq/definitions.json.new /to/rabbitmq/definitions.json
 
-say "the lab's issuer: a token with every scope, for 30 days"
+say "the lab's issuer: a token with every scope for a caller, and one for the operator, for 30 days"
 key_set "$own/issuer" >"$public/issuer.json"
 token "$own/issuer" "$audience" "password.reset password.change account.unlock operations.read" >"$operator/token"
+token "$own/issuer" "$operators_audience" "ledger.read settings.write keys.write" operator@lab.example \
+    >"$operator/operator-token"
 
 chown -R "$product" /to/intake /to/resolver /to/audit "$operator"
 chown -R "$third" /to/rabbitmq /to/postgres

@@ -11,12 +11,12 @@ key_set() {
     printf '{"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "lab", "x": "%s"}]}\n' "$x"
 }
 
-# token PATH AUDIENCE SCOPES
+# token PATH AUDIENCE SCOPES [SUBJECT]
 token() {
     now=$(date +%s)
     header=$(printf '{"alg":"EdDSA","typ":"at+jwt","kid":"lab"}' | base64url)
-    claims=$(printf '{"iss":"%s","aud":"%s","sub":"lab","client_id":"lab","scope":"%s","jti":"%s","iat":%d,"exp":%d}' \
-        "$issuer" "$2" "$3" "$(cat /proc/sys/kernel/random/uuid)" "$now" $((now + 30 * 86400)) | base64url)
+    claims=$(printf '{"iss":"%s","aud":"%s","sub":"%s","client_id":"lab","scope":"%s","jti":"%s","iat":%d,"exp":%d}' \
+        "$issuer" "$2" "${4:-lab}" "$3" "$(cat /proc/sys/kernel/random/uuid)" "$now" $((now + 30 * 86400)) | base64url)
     work=$(mktemp)
     printf '%s.%s' "$header" "$claims" >"$work"
     signature=$(openssl pkeyutl -sign -rawin -inkey "$1.key" -in "$work" | base64url)

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use operation::{Kind, OperationId, Reason};
+use chain::{Entry, Tip};
+use operation::{ForestId, OperationId, Reason};
 use uuid::Uuid;
 
 use crate::{
-    chain::{Entry, Tip},
-    content::{self, ADMITTED, Admission, End, REPORTED, Reported, SETTINGS, Settings, Step},
+    content::{self, ADMITTED, Admission, End, KEYS, REPORTED, Reported, SETTINGS, Step},
+    key_act::KeyAct,
     record::Record,
+    settings::{Settings, SettingsChange},
 };
 
 const SECOND: i64 = 1_000_000;
@@ -21,11 +23,13 @@ pub(crate) const OVERDUE: i64 = 60 * SECOND;
 /// Something to append.
 #[derive(Debug, Clone)]
 pub(crate) enum Item {
-    Admit(Box<Admission>),
+    /// With the forests that alone could carry it out, as far as that is known.
+    Admit(Box<Admission>, Vec<ForestId>),
     Report(OperationId, Box<Reported>),
     /// Expire it, if it still is as the sweeper saw it.
     Overdue(OperationId),
     Settings(SettingsChange),
+    KeyAct(Box<KeyAct>),
 }
 
 impl Item {
@@ -36,19 +40,13 @@ impl Item {
     }
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct SettingsChange {
-    pub(crate) writeback: Option<bool>,
-    pub(crate) unlock_without_reset: Option<bool>,
-    pub(crate) changed_by: String,
-}
-
 /// What became of an item.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     Admitted {
         admitted_at: i64,
         after: Option<OperationId>,
+        admission: Box<Admission>,
     },
     Duplicate {
         record: Box<Record>,
@@ -60,7 +58,11 @@ pub(crate) enum Answer {
         retry_after_seconds: u32,
     },
     Recorded(Box<Record>),
-    Settings(Settings),
+    Settings(Box<Settings>),
+    KeyAct {
+        sequence: i64,
+        act: Box<KeyAct>,
+    },
     UnknownOperation,
     /// Another event already has this operation id.
     IdTaken,
@@ -99,10 +101,11 @@ fn share_a_key(one: &[String], other: &[String]) -> bool {
 impl Batch {
     pub(crate) fn decide(&mut self, item: &Item) -> Result<Answer, serde_json::Error> {
         match item {
-            Item::Admit(admission) => self.admit(admission),
+            Item::Admit(admission, only) => self.admit(admission, only),
             Item::Report(id, reported) => self.report(*id, reported),
             Item::Overdue(id) => self.overdue(*id),
             Item::Settings(change) => self.change_settings(change),
+            Item::KeyAct(act) => self.key_act(act),
         }
     }
 
@@ -111,7 +114,7 @@ impl Batch {
         self.now.max(self.tip.at.saturating_add(1))
     }
 
-    fn admit(&mut self, asked: &Admission) -> Result<Answer, serde_json::Error> {
+    fn admit(&mut self, asked: &Admission, only: &[ForestId]) -> Result<Answer, serde_json::Error> {
         let same_event = |record: &&Record| {
             record.admission.event_source == asked.event_source
                 && record.admission.event_id == asked.event_id
@@ -134,6 +137,7 @@ impl Batch {
         let at = self.next_at();
         let admission = Admission {
             admitted_at: at,
+            closed: self.settings.closed(asked.kind),
             ..asked.clone()
         };
         let after = self.after(&keys, at);
@@ -149,13 +153,14 @@ impl Batch {
             self.counted.push(peer.clone());
         }
         self.pending.push(peer);
-        let refused = self.refusal(admission.kind);
-        self.records.insert(id, Record::admitted(admission));
+        let refused = self.settings.refusal(admission.kind, only);
+        self.records.insert(id, Record::admitted(admission.clone()));
         self.changed.insert(id);
         let Some(outcome) = refused else {
             return Ok(Answer::Admitted {
                 admitted_at: at,
                 after,
+                admission: Box::new(admission),
             });
         };
         let ended = Reported {
@@ -186,23 +191,6 @@ impl Batch {
             publish_again,
             after,
         }
-    }
-
-    /// What the settings say to an operation of this kind.
-    fn refusal(&self, kind: Kind) -> Option<End> {
-        if !self.settings.writeback {
-            return Some(End::refusal(
-                Reason::WritebackDisabled,
-                "password writeback is turned off",
-            ));
-        }
-        if kind == Kind::Unlock && !self.settings.unlock_without_reset {
-            return Some(End::refusal(
-                Reason::UnlockDisabled,
-                "unlocking without a reset is turned off",
-            ));
-        }
-        None
     }
 
     /// The latest pending operation on this person admitted before this moment.
@@ -272,24 +260,25 @@ impl Batch {
 
     fn change_settings(&mut self, change: &SettingsChange) -> Result<Answer, serde_json::Error> {
         let at = self.next_at();
-        let current = &self.settings;
-        let wanted = Settings {
-            writeback: change.writeback.unwrap_or(current.writeback),
-            unlock_without_reset: change
-                .unlock_without_reset
-                .unwrap_or(current.unlock_without_reset),
-            changed_at: at,
-            changed_by: change.changed_by.clone(),
-        };
-        let differs = wanted.writeback != current.writeback
-            || wanted.unlock_without_reset != current.unlock_without_reset;
-        if differs {
+        if let Some(wanted) = self.settings.changed(change, at) {
             let text = content::to_text(&wanted)?;
             self.entries.push(self.tip.append(at, SETTINGS, None, text));
             self.settings = wanted;
             self.settings_changed = true;
         }
-        Ok(Answer::Settings(self.settings.clone()))
+        Ok(Answer::Settings(Box::new(self.settings.clone())))
+    }
+
+    fn key_act(&mut self, act: &KeyAct) -> Result<Answer, serde_json::Error> {
+        let at = self.next_at();
+        let act = KeyAct { at, ..act.clone() };
+        let entry = self.tip.append(at, KEYS, None, content::to_text(&act)?);
+        let sequence = entry.sequence;
+        self.entries.push(entry);
+        Ok(Answer::KeyAct {
+            sequence,
+            act: Box::new(act),
+        })
     }
 }
 

@@ -1,5 +1,8 @@
 //! What entries say, as JSON, and its conversion from and to the wire (pure).
 
+use std::collections::BTreeMap;
+
+use chain::canonical_json;
 use operation::{
     DomainName, ForestId, InitiatorKind, Kind, ObjectGuid, Operation, OperationId, Outcome, Reason,
     SecurityIdentifier, SourceAnchor, Status, UserPrincipalName, UserReference, Violation,
@@ -7,12 +10,11 @@ use operation::{
 use proto::{FromWireError, v1};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::chain::canonical_json;
-
 /// Kinds of entries.
 pub(crate) const ADMITTED: &str = "admitted";
 pub(crate) const REPORTED: &str = "reported";
 pub(crate) const SETTINGS: &str = "settings";
+pub(crate) const KEYS: &str = "keys";
 
 /// The canonical text of any content.
 pub(crate) fn to_text<T: Serialize>(content: &T) -> Result<String, serde_json::Error> {
@@ -46,6 +48,10 @@ pub(crate) struct Admission {
     pub(crate) caller: String,
     pub(crate) service: String,
     pub(crate) unthrottled: bool,
+    /// Where it was turned off when this was admitted. Kept, so that every copy of the operation
+    /// meets the same end in these forests whatever is set later.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) closed: BTreeMap<ForestId, Reason>,
 }
 
 impl Admission {
@@ -89,7 +95,18 @@ impl Admission {
             caller: request.caller.clone(),
             service: request.service.clone(),
             unthrottled: request.unthrottled,
+            closed: BTreeMap::new(),
         })
+    }
+
+    pub(crate) fn closed_to_wire(&self) -> Vec<v1::ClosedForest> {
+        self.closed
+            .iter()
+            .map(|(forest, reason)| v1::ClosedForest {
+                forest: forest.to_string(),
+                reason: reason.code().to_owned(),
+            })
+            .collect()
     }
 
     pub(crate) fn person_keys(&self) -> Vec<String> {
@@ -325,48 +342,5 @@ impl Write {
             began: self.began,
             ended: self.ended,
         }
-    }
-}
-
-/// The settings after a change, and who made it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Settings {
-    pub(crate) writeback: bool,
-    pub(crate) unlock_without_reset: bool,
-    pub(crate) changed_at: i64,
-    pub(crate) changed_by: String,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            writeback: true,
-            unlock_without_reset: true,
-            changed_at: 0,
-            changed_by: String::new(),
-        }
-    }
-}
-
-impl Settings {
-    pub(crate) fn to_wire(&self) -> v1::SettingsValues {
-        v1::SettingsValues {
-            writeback: self.writeback,
-            unlock_without_reset: self.unlock_without_reset,
-            changed_at: self.changed_at,
-            changed_by: self.changed_by.clone(),
-        }
-    }
-
-    /// For people who watch.
-    pub(crate) fn note(&self) -> String {
-        let on_off = |on| if on { "on" } else { "off" };
-        format!(
-            "{} set writeback {}, unlock without reset {}",
-            self.changed_by,
-            on_off(self.writeback),
-            on_off(self.unlock_without_reset)
-        )
     }
 }

@@ -6,10 +6,11 @@
 
 mod appender;
 mod batch;
-mod chain;
 mod content;
 mod database;
 mod expired;
+mod guard;
+mod key_act;
 mod news;
 mod observe;
 mod outcomes;
@@ -17,6 +18,7 @@ mod record;
 mod recording;
 mod row;
 mod rpc;
+mod settings;
 mod signing;
 mod store;
 mod sweeper;
@@ -49,6 +51,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         .context("audit.signing_key_file: missing; the ledger's head must be signed")?;
     let key = Arc::new(signing::SigningKey::from_file(key_file)?);
     let tls = tls::server_config(settings)?;
+    let guard = guard::Guard::new(settings).await?;
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("audit.listen {}", settings.listen))?;
@@ -86,7 +89,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         verified: observe::Verified::observe(),
         shutdown: chassis.shutdown.clone(),
     };
-    chassis.spawn("grpc", rpc.serve(listener, tls));
+    chassis.spawn("grpc", rpc.serve(listener, tls, guard));
     // Admission does not wait for the broker: what is recorded needs only the database.
     let bus = connect(&chassis, &service).await?;
     let outcomes = bus.consume(Queue::Outcomes, outcomes::PREFETCH).await?;

@@ -11,8 +11,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    content::{self, SETTINGS, Settings},
+    content::{self, KEYS, SETTINGS},
+    key_act::KeyAct,
     record::Record,
+    settings::Settings,
     store::{self, StoreError},
 };
 
@@ -142,7 +144,8 @@ impl News {
                     continue;
                 }
                 let note = match entry.kind.as_str() {
-                    SETTINGS => content::from_text::<Settings>(&entry.content)?.note(),
+                    SETTINGS => content::from_text::<Settings>(&entry.content)?.told(),
+                    KEYS => content::from_text::<KeyAct>(&entry.content)?.told(),
                     _ => String::new(),
                 };
                 let event = Event {

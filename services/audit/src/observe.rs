@@ -95,7 +95,7 @@ impl Committed {
         };
         for (item, answer) in items.iter().zip(answers) {
             match item {
-                Item::Admit(asked) => {
+                Item::Admit(asked, _) => {
                     let answer = match answer {
                         Answer::Admitted { .. } => "admitted",
                         Answer::Duplicate { .. } => "duplicate",
@@ -113,7 +113,7 @@ impl Committed {
                 Item::Overdue(id) => {
                     committed.swept += u64::from(ended_now(&id.as_uuid()).is_some());
                 }
-                Item::Settings(_) => {}
+                Item::Settings(_) | Item::KeyAct(_) => {}
             }
         }
         committed

@@ -1,6 +1,7 @@
 //! The gRPC door: one server for the three services of `audit.proto`.
 
 mod admission;
+mod keys;
 mod ledger;
 mod settings;
 
@@ -12,7 +13,7 @@ use operation::OperationId;
 use proto::{
     FromWireError,
     v1::{
-        admission_server::AdmissionServer, ledger_server::LedgerServer,
+        admission_server::AdmissionServer, keys_server::KeysServer, ledger_server::LedgerServer,
         settings_server::SettingsServer,
     },
 };
@@ -20,12 +21,13 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{
-    Code, Status,
+    Code, Request, Status,
     transport::{Server, ServerTlsConfig, server::TcpIncoming},
 };
 
 use crate::{
     appender::{AppendError, Appender},
+    guard::{Guard, Operator},
     news::News,
     observe::Verified,
     record::Record,
@@ -54,19 +56,22 @@ impl Rpc {
         self,
         listener: TcpListener,
         tls: Option<ServerTlsConfig>,
+        guard: Guard,
     ) -> anyhow::Result<()> {
         let shutdown = self.shutdown.clone();
         let mut server = Server::builder();
         if let Some(tls) = tls {
             server = server
                 .tls_config(tls)
-                .context("audit.certificate_file and audit.key_file")?;
+                .context("audit.certificate_file, audit.key_file and audit.client_ca_file")?;
         }
         server
             .http2_keepalive_interval(Some(KEEPALIVE))
             .layer(ObserveCalls)
+            .layer(guard)
             .add_service(AdmissionServer::new(self.clone()))
             .add_service(LedgerServer::new(self.clone()))
+            .add_service(KeysServer::new(self.clone()))
             .add_service(SettingsServer::new(self))
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
@@ -81,6 +86,14 @@ impl Rpc {
             .await?
             .ok_or(RpcError::UnknownOperation)
     }
+}
+
+/// Who asks, as the guard found by the token.
+fn operator<T>(request: &Request<T>) -> Result<String, Status> {
+    let operator = request.extensions().get::<Operator>();
+    operator
+        .map(|Operator(subject)| subject.clone())
+        .ok_or_else(|| Status::unauthenticated("this is for operators"))
 }
 
 /// Bounds a question to the database.

@@ -2,12 +2,9 @@
 
 use std::path::Path;
 
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use chain::{Tip, signature_is_valid, signed_bytes};
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
-
-use crate::chain::Tip;
-
-const SEPARATOR: &[u8] = b"writeback.ledger.head.v1\0";
 
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger's signing key {path}: {problem}")]
@@ -47,20 +44,8 @@ impl SigningKey {
     }
 
     pub(crate) fn verifies(&self, tip: &Tip, signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, self.0.public_key().as_ref())
-            .verify(&signed_bytes(tip), signature)
-            .is_ok()
+        signature_is_valid(self.0.public_key().as_ref(), tip, signature)
     }
-}
-
-fn signed_bytes(tip: &Tip) -> Vec<u8> {
-    [
-        SEPARATOR,
-        &tip.sequence.to_be_bytes(),
-        &tip.at.to_be_bytes(),
-        &tip.hash,
-    ]
-    .concat()
 }
 
 #[cfg(test)]

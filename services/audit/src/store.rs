@@ -1,16 +1,16 @@
 //! The statements: what a batch needs to know, what it leaves behind, and what is asked later.
 
+use chain::{Entry, Tip};
 use operation::OperationId;
 use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 use uuid::Uuid;
 
 use crate::{
     batch::{Batch, Item, Peer},
-    chain::{Entry, Tip},
-    content::Settings,
     observe::PendingNow,
     record::Record,
     row::{Row, RowError},
+    settings::Settings,
     signing::SigningKey,
 };
 
@@ -30,15 +30,52 @@ pub(crate) enum StoreError {
 }
 
 #[derive(sqlx::FromRow)]
-struct HeadAndSettings {
+struct NowAndSettings {
+    now: i64,
+    #[sqlx(flatten)]
+    settings: Settings,
+}
+
+/// An entry as the table `entries` holds it.
+#[derive(serde::Serialize, sqlx::FromRow)]
+struct EntryRow {
     sequence: i64,
     at: i64,
+    kind: String,
+    operation_id: Option<Uuid>,
+    content: String,
+    #[serde(serialize_with = "crate::row::bytea")]
+    previous: Vec<u8>,
+    #[serde(serialize_with = "crate::row::bytea")]
     hash: Vec<u8>,
-    now: i64,
-    writeback: bool,
-    unlock_without_reset: bool,
-    changed_at: i64,
-    changed_by: String,
+}
+
+impl From<EntryRow> for Entry {
+    fn from(row: EntryRow) -> Self {
+        Self {
+            sequence: row.sequence,
+            at: row.at,
+            kind: row.kind,
+            operation_id: row.operation_id,
+            content: row.content,
+            previous: row.previous,
+            hash: row.hash,
+        }
+    }
+}
+
+impl From<&Entry> for EntryRow {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            sequence: entry.sequence,
+            at: entry.at,
+            kind: entry.kind.clone(),
+            operation_id: entry.operation_id,
+            content: entry.content.clone(),
+            previous: entry.previous.clone(),
+            hash: entry.hash.clone(),
+        }
+    }
 }
 
 /// Takes the head's lock and reads what these items are to be decided on.
@@ -55,14 +92,10 @@ pub(crate) async fn open_batch(
         sqlx::query_as("SELECT sequence, at, hash FROM head FOR UPDATE")
             .fetch_one(&mut *connection)
             .await?;
-    let facts: HeadAndSettings = sqlx::query_as(
-        "SELECT $1::bigint AS sequence, $2::bigint AS at, $3::bytea AS hash, \
-         (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now, \
-         writeback, unlock_without_reset, changed_at, changed_by FROM settings",
+    let facts: NowAndSettings = sqlx::query_as(
+        "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now, \
+         writeback, unlock_without_reset, changed_at, changed_by, note, forests FROM settings",
     )
-    .bind(sequence)
-    .bind(at)
-    .bind(hash)
     .fetch_one(&mut *connection)
     .await?;
 
@@ -72,7 +105,7 @@ pub(crate) async fn open_batch(
     let mut counted_keys: Vec<String> = Vec::new();
     for item in items {
         match item {
-            Item::Admit(admission) => {
+            Item::Admit(admission, _) => {
                 ids.push(admission.id.as_uuid());
                 events.0.push(&admission.event_source);
                 events.1.push(&admission.event_id);
@@ -82,7 +115,7 @@ pub(crate) async fn open_batch(
                 }
             }
             Item::Report(id, _) | Item::Overdue(id) => ids.push(id.as_uuid()),
-            Item::Settings(_) => {}
+            Item::Settings(_) | Item::KeyAct(_) => {}
         }
     }
     let rows: Vec<Row> = sqlx::query_as(
@@ -126,17 +159,8 @@ pub(crate) async fn open_batch(
     };
     Ok(Batch {
         now: facts.now,
-        tip: Tip {
-            sequence: facts.sequence,
-            at: facts.at,
-            hash: facts.hash,
-        },
-        settings: Settings {
-            writeback: facts.writeback,
-            unlock_without_reset: facts.unlock_without_reset,
-            changed_at: facts.changed_at,
-            changed_by: facts.changed_by,
-        },
+        tip: Tip { sequence, at, hash },
+        settings: facts.settings,
         records,
         pending,
         counted,
@@ -157,6 +181,7 @@ pub(crate) async fn close_batch(
     if batch.entries.is_empty() {
         return Ok(());
     }
+    let entries: Vec<EntryRow> = batch.entries.iter().map(EntryRow::from).collect();
     let rows = batch
         .changed
         .iter()
@@ -166,12 +191,14 @@ pub(crate) async fn close_batch(
     if batch.settings_changed {
         sqlx::query(
             "UPDATE settings SET writeback = $1, unlock_without_reset = $2, \
-             changed_at = $3, changed_by = $4",
+             changed_at = $3, changed_by = $4, note = $5, forests = $6",
         )
         .bind(batch.settings.writeback)
         .bind(batch.settings.unlock_without_reset)
         .bind(batch.settings.changed_at)
         .bind(&batch.settings.changed_by)
+        .bind(&batch.settings.note)
+        .bind(Json(&batch.settings.forests))
         .execute(&mut *connection)
         .await?;
     }
@@ -189,7 +216,7 @@ pub(crate) async fn close_batch(
              UPDATE head SET sequence = $3, at = $4, hash = $5, public_key = $6, signature = $7 \
          ) SELECT pg_notify($8, $9)",
     )
-    .bind(Json(&batch.entries))
+    .bind(Json(&entries))
     .bind(Json(&rows))
     .bind(batch.tip.sequence)
     .bind(batch.tip.at)
@@ -276,7 +303,8 @@ pub(crate) async fn settings(
     executor: impl PgExecutor<'_>,
 ) -> Result<Option<Settings>, StoreError> {
     let settings = sqlx::query_as(
-        "SELECT writeback, unlock_without_reset, changed_at, changed_by FROM settings",
+        "SELECT writeback, unlock_without_reset, changed_at, changed_by, note, forests \
+         FROM settings",
     )
     .fetch_optional(executor)
     .await?;
@@ -325,26 +353,26 @@ pub(crate) async fn entries_after(
     after: i64,
     limit: i64,
 ) -> Result<Vec<Entry>, StoreError> {
-    let entries =
+    let entries: Vec<EntryRow> =
         sqlx::query_as("SELECT * FROM entries WHERE sequence > $1 ORDER BY sequence LIMIT $2")
             .bind(after)
             .bind(limit)
             .fetch_all(executor)
             .await?;
-    Ok(entries)
+    Ok(entries.into_iter().map(Entry::from).collect())
 }
 
 pub(crate) async fn entries_of(
     executor: impl PgExecutor<'_>,
     ids: &[Uuid],
 ) -> Result<Vec<Entry>, StoreError> {
-    let entries = sqlx::query_as(
+    let entries: Vec<EntryRow> = sqlx::query_as(
         "SELECT * FROM entries WHERE operation_id = ANY($1) ORDER BY operation_id, sequence",
     )
     .bind(ids)
     .fetch_all(executor)
     .await?;
-    Ok(entries)
+    Ok(entries.into_iter().map(Entry::from).collect())
 }
 
 /// Pending operations that nobody took up, whose deadline passed before this moment.

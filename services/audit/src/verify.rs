@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
+use chain::{Entry, Tip};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::{
-    chain::{Entry, Tip},
-    content::{self, ADMITTED, REPORTED, SETTINGS, Settings},
+    content::{self, ADMITTED, KEYS, REPORTED, SETTINGS},
+    key_act::KeyAct,
     record::Record,
     row::Row,
+    settings::Settings,
     signing::SigningKey,
     store::{self, StoreError},
 };
@@ -95,6 +97,11 @@ async fn chain(
                     Ok(changed) => settings = changed,
                     Err(_) => verification.found(unreadable(entry)),
                 },
+                (KEYS, None) => {
+                    if content::from_text::<KeyAct>(&entry.content).is_err() {
+                        verification.found(unreadable(entry));
+                    }
+                }
                 (ADMITTED | REPORTED, Some(_)) => {}
                 _ => verification.found(unreadable(entry)),
             }

@@ -19,9 +19,9 @@ use proto::v1::{self, settings_client::SettingsClient};
 use time::OffsetDateTime;
 
 use crate::{
+    audit::{ANSWER_TIME_OUT, Address, answer, bounded},
     failure::Ending,
     forests::{self, Domain},
-    ledger::{ANSWER_TIME_OUT, Address, answer, bounded},
 };
 
 #[derive(Debug, clap::Args)]
@@ -75,7 +75,10 @@ impl Explain {
         let asked = ask(&domains, &user).await?;
         let located = locate(&asked, &user, &config.resolver.enabled_in_two_forests);
         let person = person(&asked, &located).await?;
-        let settings = settings(address).await;
+        let mut settings = settings(address).await;
+        if let (Ok(settings), Some(person)) = (&mut settings, &person) {
+            crate::settings::narrow(settings, &person.domain.forest.id);
+        }
         let operations = if let Some(person) = &person {
             let configured = configured(&config, person)?;
             let on = settings.as_ref().ok();

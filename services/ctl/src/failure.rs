@@ -42,6 +42,14 @@ pub(crate) fn explain(status: &tonic::Status) -> anyhow::Error {
         tonic::Code::DeadlineExceeded | tonic::Code::Cancelled => {
             anyhow::anyhow!("the audit service did not answer in time")
         }
+        tonic::Code::Unauthenticated => anyhow::anyhow!(
+            "the audit service does not let you in: {}; the operator's token comes from --token-file, \
+             WRITEBACK_TOKEN_FILE or token_file in [ctl] of the configuration",
+            status.message()
+        ),
+        tonic::Code::PermissionDenied => {
+            anyhow::anyhow!("your token does not allow it: {}", status.message())
+        }
         // it names the argument and what it may be
         tonic::Code::InvalidArgument => anyhow::anyhow!("{}", status.message()),
         tonic::Code::NotFound => anyhow::anyhow!("the ledger does not know it"),

@@ -1,32 +1,79 @@
-//! `writebackctl keys`: a forest's key pair, the private half for its writers and the public half
-//! for everyone.
+//! `writebackctl keys`: each forest's key pairs, the private halves for its writers and the public
+//! halves for everyone, from their making to their end.
+
+mod files;
+mod life;
+mod recording;
+mod retire;
+mod rotate;
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
-use anyhow::Context as _;
 use clap::ValueEnum;
 use operation::ForestId;
-use sealing::{Algorithm, KeyPair, PublicKey, PublicKeys};
-use serde_json::json;
+use sealing::{Algorithm, KeyPair, PublicKeys, Times};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
 
-use crate::{failure::Ending, web};
+use self::{
+    files::{Found, Places},
+    life::State,
+    recording::record,
+};
+use crate::{audit::Address, failure::Ending, moment, table};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Keys {
+    /// Which keys there are, since when, and until when
+    #[command(after_help = "\
+current: sealed to now; retiring: replaced, still opened; due: `retire` takes it away; unpublished: in no key set.
+
+Exit codes: 0 shown; 1 a forest has no current key, or a private half is missing; 3 wrong use, or a file cannot be read.
+
+Examples:
+  writebackctl --config /etc/writeback/config.toml keys list
+  writebackctl keys list --forest corp --private-keys-directory keys/corp --public-keys-file keys/jwks.json")]
+    List(List),
     /// Make a key pair: <kid>.pem in the private directory, and its public half added to the key set as the forest's newest
     #[command(after_help = "\
-Exit codes: 0 made; 3 wrong use, or a file cannot be read or written.
+Exit codes: 0 made; 1 made, but the ledger could not be told; 3 wrong use, or a file cannot be read or written.
 
 Give the private key to every writer of the forest before the intake serves the key set.
 
 Example:
   writebackctl keys generate --forest corp --private-keys-directory keys/corp --public-keys-file keys/jwks.json")]
     Generate(Generate),
+    /// Replace a forest's keys by new ones; the old ones open what was sealed to them until the overlap is over
+    #[command(after_help = "\
+Never asks anything. The private half is there before the public one: writers find it without a restart.
+Without --forest the keys of every forest are rotated. The ledger is told when the audit service is known;
+if it cannot be, the rotation stands all the same.
+
+Exit codes: 0 rotated, or nothing was old enough; 1 rotated, but the ledger could not be told; 3 wrong use, or a file cannot be read or written.
+
+Examples:
+  writebackctl --config /etc/writeback/config.toml keys rotate --if-older-than 180d      for a scheduler
+  writebackctl keys rotate --forest corp --overlap 14d")]
+    Rotate(rotate::Rotate),
+    /// Take away keys whose overlap is over: out of the key set, and their private halves deleted
+    #[command(after_help = "\
+Exit codes: 0 taken away, or nothing is due; 1 refused: the only key, current, or inside its overlap; or taken away, but the ledger could not be told; 3 wrong use, unknown, or a file cannot be read or written.
+
+Examples:
+  writebackctl --config /etc/writeback/config.toml keys retire        every forest's keys that are due
+  writebackctl keys retire --forest corp --key 4yTq… --force          a key that was disclosed")]
+    Retire(retire::Retire),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    #[arg(long, value_name = "FOREST")]
+    forest: Option<ForestId>,
+    #[command(flatten)]
+    places: Places,
 }
 
 #[derive(Debug, clap::Args)]
@@ -35,12 +82,8 @@ pub(crate) struct Generate {
     forest: ForestId,
     #[arg(long, default_value = "rsa-oaep-256")]
     algorithm: AlgorithmArgument,
-    /// Where the forest's writers read their keys; made if it is missing
-    #[arg(long, value_name = "DIRECTORY")]
-    private_keys_directory: PathBuf,
-    /// The key set that the intake serves; made if it is missing
-    #[arg(long, value_name = "FILE")]
-    public_keys_file: PathBuf,
+    #[command(flatten)]
+    places: Places,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -61,140 +104,190 @@ impl From<AlgorithmArgument> for Algorithm {
 }
 
 impl Keys {
-    pub(crate) fn run(self, json: bool) -> anyhow::Result<Ending> {
-        let Self::Generate(generate) = self;
-        let (kid, private_key_file) = generate.run()?;
+    pub(crate) async fn run(self, address: &Address, json: bool) -> anyhow::Result<Ending> {
+        match self {
+            Self::List(list) => list.run(address, json),
+            Self::Generate(generate) => generate.run(address, json).await,
+            Self::Rotate(rotate) => rotate.run(address, json).await,
+            Self::Retire(retire) => retire.run(address, json).await,
+        }
+    }
+}
+
+fn now() -> i64 {
+    OffsetDateTime::now_utc().unix_timestamp()
+}
+
+/// Seconds since the epoch as the operator reads them.
+fn shown(seconds: Option<i64>) -> Option<String> {
+    moment::optional(seconds?.saturating_mul(1_000_000))
+}
+
+/// The forests that have keys, in order.
+fn forests(keys: &PublicKeys) -> Vec<ForestId> {
+    let mut forests: Vec<ForestId> = keys.iter().map(|key| key.forest().clone()).collect();
+    forests.sort();
+    forests.dedup();
+    forests
+}
+
+/// A key as `list` shows it.
+struct Listed {
+    kid: String,
+    forest: ForestId,
+    algorithm: Option<Algorithm>,
+    state: State,
+    times: Times,
+    /// Nothing where the folder cannot be looked into.
+    private: Option<bool>,
+}
+
+impl List {
+    fn run(self, address: &Address, json: bool) -> anyhow::Result<Ending> {
+        let found = self.places.find(address)?;
+        let keys = files::read_set(&found.set)?;
+        let forests = self.forest.map_or_else(|| forests(&keys), |one| vec![one]);
+        let now = now();
+        let listed: Vec<Listed> = { forests.iter() }
+            .flat_map(|forest| list(&found, &keys, forest, now))
+            .collect();
+        let no_current = { forests.iter() }.any(|forest| life::current(&keys, forest).is_empty());
+        let incomplete =
+            { listed.iter() }.any(|key| key.private == Some(false) && key.state != State::Due);
+        print(&listed, json)?;
+        Ok(if no_current || incomplete {
+            Ending::No
+        } else {
+            Ending::Done
+        })
+    }
+}
+
+fn list(found: &Found, keys: &PublicKeys, forest: &ForestId, now: i64) -> Vec<Listed> {
+    let private = found
+        .private(forest)
+        .and_then(|directory| files::private_keys(&directory).ok());
+    let mut listed: Vec<Listed> = keys
+        .iter()
+        .filter(|key| key.forest() == forest)
+        .map(|key| Listed {
+            kid: key.kid().to_owned(),
+            forest: forest.clone(),
+            algorithm: Some(key.algorithm()),
+            state: State::of(key, now),
+            times: key.times(),
+            private: private.as_ref().map(|known| known.contains(key.kid())),
+        })
+        .collect();
+    for kid in private.iter().flatten() {
+        if keys.forest_of(kid).is_none() {
+            listed.push(Listed {
+                kid: kid.clone(),
+                forest: forest.clone(),
+                algorithm: None,
+                state: State::Unpublished,
+                times: Times::default(),
+                private: Some(true),
+            });
+        }
+    }
+    listed
+}
+
+fn print(listed: &[Listed], json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        let keys: Vec<Value> = listed
+            .iter()
+            .map(|key| {
+                json!({
+                    "kid": key.kid,
+                    "forest": key.forest,
+                    "algorithm": key.algorithm.map(Algorithm::as_str),
+                    "state": key.state.as_str(),
+                    "madeAt": shown(key.times.made),
+                    "retiresAt": shown(key.times.retires),
+                    "privateKey": key.private,
+                })
+            })
+            .collect();
+        return writeln!(out, "{:#}", json!({ "keys": keys }));
+    }
+    let dash = || "-".to_owned();
+    let rows: Vec<_> = listed
+        .iter()
+        .map(|key| {
+            vec![
+                key.forest.to_string(),
+                key.kid.clone(),
+                key.algorithm
+                    .map_or_else(dash, |algorithm| algorithm.to_string()),
+                key.state.as_str().to_owned(),
+                shown(key.times.made).unwrap_or_else(dash),
+                shown(key.times.retires).unwrap_or_else(dash),
+                match key.private {
+                    Some(true) => "there",
+                    Some(false) => "MISSING",
+                    None => "not looked at",
+                }
+                .to_owned(),
+            ]
+        })
+        .collect();
+    let headings = [
+        "FOREST",
+        "KEY",
+        "ALGORITHM",
+        "STATE",
+        "MADE",
+        "RETIRES",
+        "PRIVATE",
+    ];
+    table::print(&mut out, &headings, &rows)
+}
+
+impl Generate {
+    async fn run(self, address: &Address, json: bool) -> anyhow::Result<Ending> {
+        let found = self.places.find(address)?;
+        let (kid, private_key_file) = make(&found, &self.forest, self.algorithm.into())?;
+        let recorded = record(address, "generated", &self.forest, vec![kid.clone()]).await;
         let mut out = io::stdout().lock();
         if json {
             let value = json!({
                 "kid": kid,
-                "forest": generate.forest,
+                "forest": self.forest,
                 "privateKeyFile": private_key_file,
-                "publicKeysFile": generate.public_keys_file,
+                "publicKeysFile": found.set,
+                "ledger": recorded.as_str(),
             });
             writeln!(out, "{value:#}")?;
         } else {
             writeln!(out, "key          {kid}")?;
-            writeln!(out, "forest       {}", generate.forest)?;
+            writeln!(out, "forest       {}", self.forest)?;
             writeln!(out, "private key  {}", private_key_file.display())?;
-            writeln!(out, "key set      {}", generate.public_keys_file.display())?;
+            writeln!(out, "key set      {}", found.set.display())?;
         }
-        Ok(Ending::Done)
+        Ok(recorded.ending())
     }
 }
 
-impl Generate {
-    /// The private key first: nothing may ever be sealed to a key that nobody holds.
-    fn run(&self) -> anyhow::Result<(String, PathBuf)> {
-        let pair = KeyPair::generate(self.algorithm.into(), self.forest.clone())?;
-        let directory = &self.private_keys_directory;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .with_context(|| directory.display().to_string())?;
-        let path = directory.join(format!("{}.pem", pair.kid()));
-        write_new(&path, 0o600, pair.private_pem().as_bytes())
-            .with_context(|| path.display().to_string())?;
-        add_public(&self.public_keys_file, pair.public())
-            .with_context(|| self.public_keys_file.display().to_string())?;
-        Ok((pair.kid().to_owned(), path))
-    }
-}
-
-/// Readers see the old set or the new one, and of two writers at once neither loses its key.
-fn add_public(path: &Path, key: PublicKey) -> anyhow::Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(folder)?;
-    let directory = File::open(folder)?;
-    // held until the rename; released by closing
-    directory.lock()?;
-    let mut keys = if fs::exists(path)? {
-        PublicKeys::from_jwks(&web::read_file(path)?)?
-    } else {
-        PublicKeys::default()
-    };
-    keys.add(key);
-    let mut next = path.as_os_str().to_owned();
-    next.push(".new");
-    let next = PathBuf::from(next);
-    match fs::remove_file(&next) {
-        // left behind by a run that was interrupted; the lock says nobody else is writing it
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error.into()),
-    }
-    write_new(&next, 0o644, format!("{:#}\n", keys.to_jwks()).as_bytes())?;
-    fs::rename(&next, path)?;
-    directory.sync_all()?;
-    Ok(())
-}
-
-fn write_new(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+/// The private key first: nothing may ever be sealed to a key that nobody holds.
+fn make(
+    found: &Found,
+    forest: &ForestId,
+    algorithm: Algorithm,
+) -> anyhow::Result<(String, PathBuf)> {
+    let pair = KeyPair::generate(algorithm, forest.clone())?;
+    let path = files::write_private(&found.require_private(forest)?, &pair)?;
+    files::change_set(&found.set, |keys| {
+        keys.add(pair.public().with_times(Times {
+            made: Some(now()),
+            retires: None,
+        }));
+        Ok(Some(()))
+    })?;
+    Ok((pair.kid().to_owned(), path))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use sealing::PrivateKeys;
-
-    use super::*;
-
-    /// A folder of its own, removed at the end.
-    struct Folder(PathBuf);
-    impl Folder {
-        fn new() -> Self {
-            let name = format!("writebackctl-{}", uuid::Uuid::now_v7());
-            Self(std::env::temp_dir().join(name))
-        }
-    }
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            drop(fs::remove_dir_all(&self.0));
-        }
-    }
-
-    #[test]
-    fn a_new_key_is_private_to_its_owner_and_becomes_the_forests_newest() {
-        let folder = Folder::new();
-        let generate = Generate {
-            forest: "corp".parse().unwrap(),
-            algorithm: AlgorithmArgument::EcdhEsA256Kw,
-            private_keys_directory: folder.0.join("corp"),
-            public_keys_file: folder.0.join("jwks.json"),
-        };
-        let (first, _) = generate.run().unwrap();
-        let (second, path) = generate.run().unwrap();
-
-        let mode = fs::metadata(path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let private = PrivateKeys::from_directory(&generate.private_keys_directory).unwrap();
-        assert_eq!(private.key_ids().count(), 2);
-        let public = PublicKeys::from_jwks(&fs::read(&generate.public_keys_file).unwrap()).unwrap();
-        assert_eq!(public.for_forest(&generate.forest).unwrap().kid(), second);
-        assert_eq!(public.forest_of(&first), Some(&generate.forest));
-        assert!(!folder.0.join("jwks.json.new").exists());
-    }
-
-    #[test]
-    fn a_broken_key_set_is_left_as_it_is() {
-        let folder = Folder::new();
-        fs::create_dir_all(&folder.0).unwrap();
-        let path = folder.0.join("jwks.json");
-        fs::write(&path, "{").unwrap();
-        let key = KeyPair::generate(Algorithm::EcdhEsA256Kw, "corp".parse().unwrap()).unwrap();
-        assert!(add_public(&path, key.public()).is_err());
-        assert_eq!(fs::read(&path).unwrap(), b"{");
-    }
-}
+mod tests;

@@ -1,187 +1,242 @@
-//! The way to the audit service, and `writebackctl ledger`.
+//! `writebackctl ledger`: proofs of the ledger, by the database and away from it.
+
+mod entries;
 
 use std::{
-    io::{self, Write as _},
+    fs::File,
+    io::{self, BufReader, Write as _},
     path::PathBuf,
     str::FromStr,
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
-use proto::v1;
-use serde_json::json;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use anyhow::{Context as _, ensure};
+use proto::v1::{self, ledger_client::LedgerClient};
+use serde_json::{Value, json};
 
+use self::entries::SignedCheckpoint;
 use crate::{
+    audit::{ANSWER_TIME_OUT, Address, answer, bounded},
     failure::{self, Ending},
-    table, web,
+    table,
 };
 
-const CONNECT_TIME_OUT: Duration = Duration::from_secs(5);
-/// For a question about one or a few operations.
-pub(crate) const ANSWER_TIME_OUT: Duration = Duration::from_secs(30);
 /// For reading the whole ledger again.
 const VERIFY_TIME_OUT: Duration = Duration::from_hours(1);
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
-
-/// Where the audit service is.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Address {
-    /// The audit service; may be repeated, the first that answers is asked
-    #[arg(long, global = true, value_name = "URL")]
-    audit: Vec<String>,
-    /// Trust only this CA for the audit service, a PEM file
-    #[arg(long, global = true, value_name = "FILE")]
-    audit_ca: Option<PathBuf>,
-    /// Take the audit service's address from this configuration file
-    #[arg(long, global = true, value_name = "FILE", env = "WRITEBACK_CONFIG")]
-    config: Option<PathBuf>,
-}
-
-impl Address {
-    /// Connects to the first of the addresses that answers.
-    pub(crate) async fn connect(&self) -> anyhow::Result<Channel> {
-        let (urls, ca_file) = self.resolve()?;
-        let ca = ca_file.as_deref().map(web::read_file).transpose()?;
-        let mut failures = Vec::new();
-        for url in &urls {
-            match endpoint(url, ca.as_deref())?.connect().await {
-                Ok(channel) => return Ok(channel),
-                Err(error) => failures.push(format!("{url}: {:#}", anyhow::Error::new(error))),
-            }
-        }
-        bail!(
-            "the audit service cannot be reached: {}",
-            failures.join("; ")
-        )
-    }
-
-    /// The whole configuration, for commands that reach further than the audit service.
-    pub(crate) fn configuration(&self) -> anyhow::Result<chassis::config::Config> {
-        let path = self
-            .config
-            .as_deref()
-            .context("say where the forests are described: --config FILE")?;
-        Ok(chassis::config::Config::load(path)?)
-    }
-
-    fn resolve(&self) -> anyhow::Result<(Vec<String>, Option<PathBuf>)> {
-        if !self.audit.is_empty() {
-            return Ok((self.audit.clone(), self.audit_ca.clone()));
-        }
-        let path = self
-            .config
-            .as_deref()
-            .context("say where the audit service is: --audit URL, or --config FILE")?;
-        let ledger = chassis::config::Config::load(path)?.ledger;
-        if ledger.urls.is_empty() {
-            bail!("{}: [ledger] urls is empty", path.display());
-        }
-        Ok((ledger.urls, self.audit_ca.clone().or(ledger.ca_file)))
-    }
-}
-
-fn endpoint(url: &str, ca: Option<&[u8]>) -> anyhow::Result<Endpoint> {
-    let endpoint = Endpoint::from_shared(url.to_owned())
-        .with_context(|| format!("{url:?} is no URL"))?
-        .connect_timeout(CONNECT_TIME_OUT)
-        // notices a peer that has gone while a stream is quiet
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_while_idle(true);
-    if !url.starts_with("https://") {
-        return Ok(endpoint);
-    }
-    let tls = match ca {
-        Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
-        None => ClientTlsConfig::new().with_native_roots(),
-    };
-    endpoint
-        .tls_config(tls)
-        .with_context(|| format!("{url}: TLS"))
-}
-
-/// A request that ends by itself, on both sides.
-pub(crate) fn bounded<T>(message: T, time_out: Duration) -> tonic::Request<T> {
-    let mut request = tonic::Request::new(message);
-    request.set_timeout(time_out);
-    request
-}
-
-/// The answer, or what its absence means; also when the connection is dead and nobody says so.
-pub(crate) async fn answer<T>(
-    call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
-    time_out: Duration,
-) -> anyhow::Result<T> {
-    tokio::time::timeout(time_out, call)
-        .await
-        .context("the audit service did not answer in time")?
-        .map(tonic::Response::into_inner)
-        .map_err(|status| failure::explain(&status))
-}
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Ledger {
-    /// Have the database read again and the chain, its head and its signature checked; exit code 1 on any finding
+    /// Have the chain, its head and its signature checked: by the database read again, or offline on an export
     #[command(after_help = "\
+Offline nobody is asked: the export is followed entry by entry, and held against checkpoints that
+the holder of the ledger's key signed. What follows the last checkpoint is only consistent in itself.
+
 Exit codes: 0 intact; 1 not intact, with what is wrong and where; 3 wrong use or no connection.
 
 Examples:
   writebackctl --config /etc/writeback/config.toml ledger verify
-  writebackctl --config /etc/writeback/config.toml ledger verify --checkpoint 4711:9f86d0…")]
-    Verify {
-        /// What an earlier verification printed as the head: finds a ledger that was put back whole to an earlier state; may be repeated
-        #[arg(long, value_name = "ENTRY:HASH")]
-        checkpoint: Vec<Checkpoint>,
+  writebackctl --config /etc/writeback/config.toml ledger verify --checkpoint 4711:9f86d0…
+  writebackctl ledger verify --export ledger.jsonl --checkpoint checkpoint.json --public-key audit-signing-public.pem")]
+    Verify(Verify),
+    /// The signed end of the chain: keep it where the ledger's keepers cannot reach it
+    #[command(after_help = "\
+Exit codes: 0 printed; 3 wrong use, no connection, or the head's signature is not valid.
+
+Example:
+  writebackctl ledger checkpoint > checkpoint-$(date +%F).json")]
+    Checkpoint,
+    /// Every entry as the chain has it, a JSON object per line, oldest first
+    #[command(after_help = "\
+Exit codes: 0 all was printed; 3 wrong use or no connection: what was printed is not all.
+
+Example:
+  writebackctl ledger export > ledger.jsonl")]
+    Export {
+        /// Begin with this entry; only what begins with the first can be verified
+        #[arg(long, value_name = "ENTRY", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
+        from: i64,
     },
 }
 
-/// The end of the chain at some time, as `verify` prints it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    /// A file that `ledger checkpoint` printed, or ENTRY:HASH as an earlier verification printed the head: finds a ledger that was put back whole to an earlier state; may be repeated
+    #[arg(long, value_name = "FILE|ENTRY:HASH")]
+    checkpoint: Vec<Checkpoint>,
+    /// Check this export of the entries and ask nobody
+    #[arg(long, value_name = "FILE", requires_all = ["checkpoint", "public_key"])]
+    export: Option<PathBuf>,
+    /// Whose signature the checkpoints must have: the public half of audit's signing key, PEM
+    #[arg(long, value_name = "FILE")]
+    public_key: Option<PathBuf>,
+}
+
+/// The end of the chain at some time.
 #[derive(Debug, Clone)]
-pub(crate) struct Checkpoint(v1::Checkpoint);
+pub(crate) enum Checkpoint {
+    /// As `verify` prints it.
+    Head(v1::Checkpoint),
+    /// As `checkpoint` prints it.
+    File(PathBuf),
+}
 
 impl FromStr for Checkpoint {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Some((sequence, hash)) = text.split_once(':') else {
+            return Ok(Self::File(text.into()));
+        };
         let parse = || {
-            let (sequence, hash) = text.split_once(':')?;
             let checkpoint = v1::Checkpoint {
                 sequence: sequence.parse().ok()?,
                 hash: hex::decode(hash).ok()?,
             };
-            (checkpoint.hash.len() == 32).then_some(Self(checkpoint))
+            (checkpoint.hash.len() == 32).then_some(Self::Head(checkpoint))
         };
-        parse().ok_or("it is the number of an entry, a colon and its hash of 64 hexadecimal digits, as `ledger verify` prints the head")
+        parse().ok_or("it is a file, or the number of an entry, a colon and its hash of 64 hexadecimal digits, as `ledger verify` prints the head")
     }
 }
 
 impl Ledger {
     pub(crate) async fn run(self, address: &Address, json: bool) -> anyhow::Result<Ending> {
-        let Self::Verify { checkpoint } = self;
-        let checkpoints = checkpoint.into_iter().map(|given| given.0).collect();
-        let mut client = v1::ledger_client::LedgerClient::new(address.connect().await?);
-        let request = bounded(v1::VerifyRequest { checkpoints }, VERIFY_TIME_OUT);
-        let found = answer(client.verify(request), VERIFY_TIME_OUT).await?;
-        // a finding counts whatever the summary says
-        let intact = found.intact && found.findings.is_empty();
-        let mut out = io::stdout().lock();
-        if json {
-            let value = json!({
-                "intact": intact,
-                "entries": found.entries,
-                "head": hex::encode(&found.head),
-                "findings": found.findings,
-            });
-            writeln!(out, "{value:#}")?;
-        } else if intact {
-            let head = hex::encode(&found.head);
-            writeln!(out, "intact: {0} entries, head {0}:{head}", found.entries)?;
-        } else {
-            writeln!(out, "NOT INTACT: {} entries read", found.entries)?;
-            for finding in &found.findings {
-                writeln!(out, "  {}", table::printable(finding))?;
+        match self {
+            Self::Verify(verify) => match &verify.export {
+                Some(export) => verify.offline(export, json),
+                None => verify.online(address, json).await,
+            },
+            Self::Checkpoint => {
+                let mut client = LedgerClient::new(address.connect().await?);
+                let request = bounded(v1::HeadRequest {}, ANSWER_TIME_OUT);
+                let head = answer(client.head(request), ANSWER_TIME_OUT).await?;
+                let checkpoint = SignedCheckpoint::from_wire(&head);
+                ensure!(
+                    checkpoint.is_signed_by_its_own_key(),
+                    "the signature of the ledger's head is not valid: run `writebackctl ledger verify`"
+                );
+                // for keeping: the same for people and machines
+                writeln!(io::stdout(), "{:#}", checkpoint.to_json())?;
+                Ok(Ending::Done)
+            }
+            Self::Export { from } => {
+                let mut client = LedgerClient::new(address.connect().await?);
+                let request = v1::ExportRequest {
+                    from_sequence: from,
+                };
+                let mut entries = answer(client.export(request), ANSWER_TIME_OUT).await?;
+                let mut out = io::BufWriter::new(io::stdout().lock());
+                loop {
+                    let next = tokio::time::timeout(ANSWER_TIME_OUT, entries.message())
+                        .await
+                        .context("the audit service did not go on in time")?;
+                    match next.map_err(|status| failure::explain(&status))? {
+                        Some(entry) => writeln!(out, "{}", entries::to_json(&entry))?,
+                        None => break,
+                    }
+                }
+                out.flush()?;
+                Ok(Ending::Done)
             }
         }
-        Ok(if intact { Ending::Done } else { Ending::No })
     }
+}
+
+impl Verify {
+    fn offline(&self, export: &PathBuf, json: bool) -> anyhow::Result<Ending> {
+        let key = self
+            .public_key
+            .as_deref()
+            .context("--public-key: missing")?;
+        let key = entries::read_public_key(key)?;
+        let checkpoints = { self.checkpoint.iter() }
+            .map(|checkpoint| match checkpoint {
+                Checkpoint::File(path) => SignedCheckpoint::read(path),
+                Checkpoint::Head(_) => anyhow::bail!(
+                    "--checkpoint: offline it must be a file with the ledger's signature, as `ledger checkpoint` prints it"
+                ),
+            })
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let file = File::open(export).with_context(|| export.display().to_string())?;
+        let verified = entries::verify(BufReader::new(file), &checkpoints, &key)
+            .with_context(|| export.display().to_string())?;
+        let more = json!({ "vouchedUntil": verified.vouched });
+        print(
+            verified.entries,
+            &verified.head,
+            &verified.findings,
+            Some(&more),
+            json,
+        )
+    }
+
+    async fn online(self, address: &Address, json: bool) -> anyhow::Result<Ending> {
+        let key = self.public_key.as_deref().map(entries::read_public_key);
+        let key = key.transpose()?;
+        let mut own_findings = Vec::new();
+        let mut checkpoints = Vec::new();
+        for checkpoint in self.checkpoint {
+            checkpoints.push(match checkpoint {
+                Checkpoint::Head(head) => head,
+                Checkpoint::File(path) => {
+                    let signed = SignedCheckpoint::read(&path)?;
+                    let valid = match &key {
+                        Some(key) => signed.is_signed_by(key),
+                        None => signed.is_signed_by_its_own_key(),
+                    };
+                    if !valid {
+                        own_findings
+                            .push(format!("{}: the signature is not valid", path.display()));
+                    }
+                    v1::Checkpoint {
+                        sequence: signed.tip.sequence,
+                        hash: signed.tip.hash,
+                    }
+                }
+            });
+        }
+        let mut client = LedgerClient::new(address.connect().await?);
+        let request = bounded(v1::VerifyRequest { checkpoints }, VERIFY_TIME_OUT);
+        let found = answer(client.verify(request), VERIFY_TIME_OUT).await?;
+        let mut findings = found.findings;
+        if !found.intact && findings.is_empty() {
+            findings.push("the audit service says so, and not why".to_owned());
+        }
+        findings.extend(own_findings);
+        print(found.entries, &found.head, &findings, None, json)
+    }
+}
+
+fn print(
+    entries: i64,
+    head: &[u8],
+    findings: &[String],
+    more: Option<&Value>,
+    json: bool,
+) -> anyhow::Result<Ending> {
+    let intact = findings.is_empty();
+    let head = hex::encode(head);
+    let mut out = io::stdout().lock();
+    if json {
+        let mut value = json!({
+            "intact": intact,
+            "entries": entries,
+            "head": head,
+            "findings": findings,
+        });
+        if let (Some(members), Some(Value::Object(more))) = (value.as_object_mut(), more) {
+            members.extend(more.clone());
+        }
+        writeln!(out, "{value:#}")?;
+    } else if intact {
+        writeln!(out, "intact: {entries} entries, head {entries}:{head}")?;
+        if let Some(vouched) = more.and_then(|more| more.get("vouchedUntil")) {
+            writeln!(out, "vouched for by a checkpoint up to entry {vouched}")?;
+        }
+    } else {
+        writeln!(out, "NOT INTACT: {entries} entries read")?;
+        for finding in findings {
+            writeln!(out, "  {}", table::printable(finding))?;
+        }
+    }
+    Ok(if intact { Ending::Done } else { Ending::No })
 }

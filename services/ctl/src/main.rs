@@ -6,9 +6,11 @@
 //! Exit codes: 0 done, 1 the answer is no (refused, failed, expired, findings), 2 not known yet
 //! (pending), 3 wrong use or no connection.
 
+mod audit;
 mod explain;
 mod failure;
 mod forests;
+mod help_files;
 mod keys;
 mod ledger;
 mod moment;
@@ -21,6 +23,7 @@ mod send;
 mod settings;
 mod table;
 mod terminal;
+mod token;
 mod view;
 mod web;
 
@@ -54,7 +57,7 @@ struct Arguments {
 #[derive(Debug, clap::Args)]
 struct Global {
     #[command(flatten)]
-    ledger: ledger::Address,
+    audit: audit::Address,
     /// Print JSON for machines instead of tables
     #[arg(long, global = true)]
     json: bool,
@@ -72,6 +75,23 @@ enum Command {
     /// Turn writeback, or unlock without reset, on and off
     #[command(subcommand)]
     Settings(settings::Settings),
+    /// Turn writeback on again: `settings set writeback on`
+    #[command(after_help = "\
+Exit codes: 0 recorded in the ledger, or so already; 3 wrong use, not allowed or no connection.
+
+Example:
+  writebackctl enable --forest corp --note 'incident 42 is over'")]
+    Enable(settings::Scope),
+    /// The kill switch: turn writeback off, for everybody or in one forest; `settings set writeback off`
+    #[command(after_help = "\
+The next operation is refused, at every door. What waits in a forest's queue is refused within seconds.
+
+Exit codes: 0 recorded in the ledger, or so already; 3 wrong use, not allowed or no connection: it is not known to be off.
+
+Examples:
+  writebackctl disable --note 'incident 42'
+  writebackctl disable --forest corp")]
+    Disable(settings::Scope),
     /// Sealing keys
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -85,6 +105,10 @@ enum Command {
     Explain(explain::Explain),
     /// Explain a reason: what happened, how to confirm, how to mend
     Reason(reason::Explain),
+    /// A completion script for a shell
+    Completions(help_files::Completions),
+    /// Manual pages
+    Man(help_files::Man),
 }
 
 fn main() -> ExitCode {
@@ -125,18 +149,26 @@ fn run(arguments: Arguments) -> anyhow::Result<Ending> {
         .worker_threads(1)
         .enable_all()
         .build()?;
-    let Global { ledger, json } = arguments.global;
+    let Global { audit, json } = arguments.global;
     runtime.block_on(async {
         match arguments.command {
             Command::Seal(seal) => seal.run().await,
-            Command::Send(send) => send.run(json).await,
-            Command::Operations(operations) => operations.run(&ledger, json).await,
-            Command::Settings(settings) => settings.run(&ledger, json).await,
-            Command::Keys(keys) => keys.run(json),
-            Command::Ledger(command) => command.run(&ledger, json).await,
-            Command::Permissions(permissions) => permissions.run(&ledger, json).await,
-            Command::Explain(explain) => explain.run(&ledger, json).await,
+            Command::Send(send) => send.run(audit.token_file(), json).await,
+            Command::Operations(operations) => operations.run(&audit, json).await,
+            Command::Settings(settings) => settings.run(&audit, json).await,
+            Command::Enable(scope) => {
+                settings::turn(settings::Value::On, scope, &audit, json).await
+            }
+            Command::Disable(scope) => {
+                settings::turn(settings::Value::Off, scope, &audit, json).await
+            }
+            Command::Keys(keys) => keys.run(&audit, json).await,
+            Command::Ledger(command) => command.run(&audit, json).await,
+            Command::Permissions(permissions) => permissions.run(&audit, json).await,
+            Command::Explain(explain) => explain.run(&audit, json).await,
             Command::Reason(explain) => explain.run(json),
+            Command::Completions(completions) => completions.run::<Arguments>(),
+            Command::Man(man) => man.run::<Arguments>(),
         }
     })
 }

@@ -15,6 +15,11 @@ pub(crate) fn parse(text: &str, now: OffsetDateTime) -> anyhow::Result<OffsetDat
     })
 }
 
+/// A span of time as an operator writes it: `90s`, `15m`, `2h`, `7d`.
+pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
+    parse_ago(text).ok_or_else(|| format!("{text:?} is no span of time such as 90s, 15m, 2h or 7d"))
+}
+
 fn parse_ago(text: &str) -> Option<Duration> {
     let unit = text.chars().last()?;
     let seconds: i64 = match unit {

@@ -1,4 +1,6 @@
-//! `writebackctl operations`: list, show and follow.
+//! `writebackctl operations`: list, show, follow and export.
+
+mod export;
 
 use std::io::{self, Write as _};
 
@@ -8,11 +10,10 @@ use operation::{ForestId, OperationId, Status};
 use proto::v1::{self, admission_client::AdmissionClient, ledger_client::LedgerClient};
 use serde_json::json;
 use time::OffsetDateTime;
-use tonic::transport::Channel;
 
 use crate::{
+    audit::{ANSWER_TIME_OUT, Address, AuditChannel, answer, bounded},
     failure::{self, Ending},
-    ledger::{ANSWER_TIME_OUT, Address, answer, bounded},
     moment, table, view,
 };
 
@@ -35,7 +36,9 @@ Examples:
 Exit codes: 0 applied; 1 refused, failed or expired; 2 pending; 3 unknown, wrong use or no connection.
 
 Example:
-  writebackctl operations show 0198c0de-0000-7000-8000-000000000001")]
+  writebackctl operations show 0198c0de-0000-7000-8000-000000000001
+
+AFTER is the time since the operation was accepted.")]
     Show {
         #[arg(value_name = "ID")]
         id: OperationId,
@@ -48,10 +51,19 @@ Examples:
   writebackctl operations tail
   writebackctl --json operations tail --forest corp       one JSON object per line")]
     Tail(Tail),
+    /// Everything the filters let through, newest first, for other programs
+    #[command(after_help = "\
+Exit codes: 0 exported, also when there is none; 3 wrong use or no connection: what was printed may not be all.
+
+Examples:
+  writebackctl operations export --since 7d > operations.jsonl
+  writebackctl operations export --status failed --forest corp --format csv > failed.csv
+  `writebackctl ledger export` exports the entries themselves, which can be verified offline")]
+    Export(export::Export),
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct List {
+pub(crate) struct Filters {
     /// Source anchor, security identifier or user principal name
     #[arg(long, value_name = "IDENTIFIER")]
     person: Option<String>,
@@ -65,6 +77,12 @@ pub(crate) struct List {
     /// Accepted before
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    filters: Filters,
     /// At most this many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
@@ -93,15 +111,26 @@ impl Operations {
                 show(id, client, json).await
             }
             Self::Tail(tail) => tail.run(connect(address).await?, json).await,
+            Self::Export(export) => export.run(connect(address).await?).await,
         }
     }
 }
 
-async fn connect(address: &Address) -> anyhow::Result<LedgerClient<Channel>> {
+async fn connect(address: &Address) -> anyhow::Result<LedgerClient<AuditChannel>> {
     Ok(LedgerClient::new(address.connect().await?))
 }
 
 impl List {
+    fn request(self, now: OffsetDateTime) -> anyhow::Result<v1::ListOperationsRequest> {
+        Ok(v1::ListOperationsRequest {
+            limit: self.limit,
+            page_token: self.page_token,
+            ..self.filters.request(now)?
+        })
+    }
+}
+
+impl Filters {
     fn request(self, now: OffsetDateTime) -> anyhow::Result<v1::ListOperationsRequest> {
         let micros = |text: Option<String>| {
             text.map(|text| moment::parse(&text, now).map(proto::to_micros))
@@ -117,15 +146,15 @@ impl List {
                 .map(|status| v1::Status::from(status).into()),
             since: micros(self.since).context("--since")?,
             until: micros(self.until).context("--until")?,
-            limit: self.limit,
-            page_token: self.page_token,
+            limit: 0,
+            page_token: None,
         })
     }
 }
 
 async fn list_operations(
     request: v1::ListOperationsRequest,
-    mut client: LedgerClient<Channel>,
+    mut client: LedgerClient<AuditChannel>,
     json: bool,
 ) -> anyhow::Result<Ending> {
     let call = client.list_operations(bounded(request, ANSWER_TIME_OUT));
@@ -147,7 +176,7 @@ async fn list_operations(
 
 async fn show(
     id: OperationId,
-    mut client: AdmissionClient<Channel>,
+    mut client: AdmissionClient<AuditChannel>,
     json: bool,
 ) -> anyhow::Result<Ending> {
     let request = bounded(
@@ -176,7 +205,11 @@ async fn show(
 impl Tail {
     /// Follows until interrupted; a stream that ends by itself is an error, so that a script that
     /// watches it notices.
-    async fn run(self, mut client: LedgerClient<Channel>, json: bool) -> anyhow::Result<Ending> {
+    async fn run(
+        self,
+        mut client: LedgerClient<AuditChannel>,
+        json: bool,
+    ) -> anyhow::Result<Ending> {
         let request = v1::WatchRequest {
             operation_id: self.operation.map(|id| id.to_string()),
             forest: self.forest.map(|forest| forest.to_string()),

@@ -12,7 +12,7 @@ use clap::Args;
 use directory::scope::Scope;
 use operation::ForestId;
 
-use crate::{failure::Ending, forests::Domain, ledger::Address};
+use crate::{audit::Address, failure::Ending, forests::Domain};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Permissions {

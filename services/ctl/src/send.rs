@@ -9,12 +9,12 @@ use std::{
 use anyhow::{Context as _, ensure};
 use operation::{Reason, Status};
 use reqwest::{StatusCode, header};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use crate::{
     failure::Ending,
-    table,
+    table, token,
     web::{self, Trust},
 };
 
@@ -40,9 +40,6 @@ pub(crate) struct Send {
     /// The intake's base URL
     #[arg(long, value_name = "URL", env = "WRITEBACK_INTAKE_URL")]
     intake: String,
-    /// A file with the bearer token
-    #[arg(long, value_name = "FILE", env = "WRITEBACK_TOKEN_FILE")]
-    token_file: PathBuf,
     /// Wait at most this long for the outcome (Prefer: wait)
     #[arg(long, value_name = "SECONDS", conflicts_with = "no_wait")]
     wait: Option<u64>,
@@ -54,10 +51,15 @@ pub(crate) struct Send {
 }
 
 impl Send {
-    pub(crate) async fn run(self, json: bool) -> anyhow::Result<Ending> {
+    pub(crate) async fn run(
+        self,
+        token_file: Option<PathBuf>,
+        json: bool,
+    ) -> anyhow::Result<Ending> {
         let base = web::parse_url(&self.intake)?;
         let url = format!("{}/v1/events", base.as_str().trim_end_matches('/'));
-        let token = read_token(&self.token_file)?;
+        let token_file = token_file.context("say which token to send: --token-file FILE")?;
+        let token = token::read(&token_file)?;
         let event = self.read_event()?;
         let wait = Duration::from_secs(self.wait.unwrap_or(DEFAULT_WAIT_SECONDS));
 
@@ -114,17 +116,6 @@ impl Send {
         ensure!(parsed.is_object(), "the event is no JSON object");
         Ok(event)
     }
-}
-
-fn read_token(path: &std::path::Path) -> anyhow::Result<SecretString> {
-    let text = String::from_utf8(web::read_file(path)?)
-        .ok()
-        .with_context(|| format!("{}: no token", path.display()))?;
-    let token = text.trim();
-    // RFC 6750 2.1: what a bearer token is made of
-    let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-    ensure!(is_token, "{}: no token", path.display());
-    Ok(SecretString::from(token))
 }
 
 /// An answer with an operation's status or a reason tells how the operation stands; any other

@@ -23,7 +23,7 @@ use self::{
     console::{Complaint, Console, Leave},
     draft::Draft,
 };
-use crate::{failure::Ending, ledger::Address};
+use crate::{audit::Address, failure::Ending};
 
 /// Welcome, Tasks, cloud, directories, filtering, features, Ready, Configure, Finished.
 const PAGES: usize = 9;

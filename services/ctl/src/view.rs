@@ -128,6 +128,7 @@ pub(crate) fn print(out: &mut impl Write, record: &v1::OperationRecord) -> io::R
         .map(|step| {
             vec![
                 moment::show(step.at),
+                after(record, step.at),
                 step.service.clone(),
                 step.step.clone(),
                 step.detail.clone(),
@@ -135,7 +136,24 @@ pub(crate) fn print(out: &mut impl Write, record: &v1::OperationRecord) -> io::R
         })
         .collect();
     writeln!(out)?;
-    table::print(out, &["AT", "SERVICE", "STEP", "DETAIL"], &steps)
+    table::print(out, &["AT", "AFTER", "SERVICE", "STEP", "DETAIL"], &steps)
+}
+
+/// How long after the operation was accepted; clocks of different machines may disagree.
+fn after(record: &v1::OperationRecord, at: i64) -> String {
+    let accepted = record
+        .operation
+        .as_ref()
+        .map(|operation| operation.admitted_at);
+    match accepted {
+        Some(accepted) if accepted != 0 && at != 0 => {
+            let milliseconds = at.saturating_sub(accepted) / 1000;
+            let sign = if milliseconds < 0 { '-' } else { '+' };
+            let milliseconds = milliseconds.unsigned_abs();
+            format!("{sign}{}.{:03} s", milliseconds / 1000, milliseconds % 1000)
+        }
+        _ => "-".to_owned(),
+    }
 }
 
 pub(crate) fn status(record: &v1::OperationRecord) -> &'static str {
@@ -277,6 +295,14 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_step_tells_how_long_after_the_acceptance_it_was() {
+        assert_eq!(after(&refused(), 2_042_999), "+1.042 s");
+        assert_eq!(after(&refused(), 1_000_000), "+0.000 s");
+        assert_eq!(after(&refused(), 995_000), "-0.005 s");
+        assert_eq!(after(&v1::OperationRecord::default(), 1), "-");
     }
 
     #[test]

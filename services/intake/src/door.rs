@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use access::{Caller, Gatekeeper};
 use axum::{
     Router,
     body::Body,
@@ -24,7 +25,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    access::{Caller, Gatekeeper},
     event::{self, Event, EventError, Events},
     keys::SealingKeys,
     ledger::LedgerError,

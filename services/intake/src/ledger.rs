@@ -43,17 +43,26 @@ impl From<tonic::Status> for LedgerError {
     }
 }
 
+/// What was admitted earlier and may never have reached the queue.
+pub(crate) struct Publication {
+    pub(crate) operation: Box<Operation>,
+    pub(crate) after: Option<String>,
+    /// Where it must not be carried out.
+    pub(crate) closed: Vec<v1::ClosedForest>,
+}
+
 /// What the ledger made of an event.
 pub(crate) enum Admission {
     /// Written down; to be published.
     New {
         operation: Box<Operation>,
         after: Option<String>,
+        closed: Vec<v1::ClosedForest>,
     },
     /// The same event was here before. `publish` if it may never have reached the queue.
     Known {
         standing: Standing,
-        publish: Option<(Box<Operation>, Option<String>)>,
+        publish: Option<Publication>,
     },
     /// Written down and over, by the settings.
     Ended(Standing),
@@ -98,6 +107,7 @@ impl Ledger {
                     ..operation.clone()
                 }),
                 after: admitted.after,
+                closed: admitted.closed,
             }),
             admit_response::Answer::Duplicate(duplicate) => {
                 let record = duplicate.record.ok_or(FromWireError::Missing("record"))?;
@@ -107,7 +117,11 @@ impl Ledger {
                         .operation
                         .as_ref()
                         .ok_or(FromWireError::Missing("record.operation"))?;
-                    Some((Box::new(first.try_into()?), duplicate.after))
+                    Some(Publication {
+                        operation: Box::new(first.try_into()?),
+                        after: duplicate.after,
+                        closed: duplicate.closed,
+                    })
                 } else {
                     None
                 };

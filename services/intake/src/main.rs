@@ -4,7 +4,6 @@
 //! Keeps no state of its own: any replica answers for any operation. It must not know a directory,
 //! a domain controller or a private key, and never sees a password.
 
-mod access;
 mod door;
 mod event;
 mod keys;

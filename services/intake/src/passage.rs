@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
 use crate::{
-    ledger::{Admission, Ledger, LedgerError},
+    ledger::{Admission, Ledger, LedgerError, Publication},
     problem::Problem,
     standing::Standing,
     submission::Submission,
@@ -97,6 +97,11 @@ impl Passage {
             caller: sender.client,
             service: self.service.clone(),
             unthrottled: sender.unthrottled,
+            sealed_for: sealed_for
+                .iter()
+                .flatten()
+                .map(ToString::to_string)
+                .collect(),
         };
         let admission = match self.ledger.admit(&submission.operation, &request).await {
             Ok(admission) => admission,
@@ -107,12 +112,21 @@ impl Passage {
             }
         };
         let (standing, publish) = match admission {
-            Admission::New { operation, after } => (
-                Standing::admitted(&operation).with_acceptance(&self.service),
-                Some((operation, after, false)),
-            ),
+            Admission::New {
+                operation,
+                after,
+                closed,
+            } => {
+                let standing = Standing::admitted(&operation).with_acceptance(&self.service);
+                let publication = Publication {
+                    operation,
+                    after,
+                    closed,
+                };
+                (standing, Some((publication, false)))
+            }
             Admission::Known { standing, publish } => {
-                (standing, publish.map(|(first, after)| (first, after, true)))
+                (standing, publish.map(|publication| (publication, true)))
             }
             Admission::Ended(standing) => (standing, None),
             Admission::Throttled {
@@ -131,9 +145,14 @@ impl Passage {
             .is_some()
             .then(|| self.waiters.wait_for(standing.id));
         let _ = answer.send(Ok(Ticket { standing, place }));
-        let Some((operation, after, perhaps_repeated)) = publish else {
+        let Some((publication, perhaps_repeated)) = publish else {
             return;
         };
+        let Publication {
+            operation,
+            after,
+            closed,
+        } = publication;
         let sealed_for = match sealed_for {
             Ok(forests) => forests,
             // a twin may be with a writer that still has the key: it alone can tell the end
@@ -149,6 +168,7 @@ impl Passage {
             resolve_afresh: false,
             steps: Vec::new(),
             given_back: 0,
+            closed,
         };
         self.publish(&operation, request).await;
     }

@@ -1,5 +1,6 @@
 //! What a caller is told when it did not work: RFC 9457 problem details, one mapping for all.
 
+use access::AccessError;
 use axum::response::{IntoResponse, Response};
 use http::{
     HeaderName, HeaderValue, StatusCode,
@@ -8,7 +9,7 @@ use http::{
 use operation::{Actor, OperationId, Reason, Refusal, Violation};
 use serde_json::{Value, json};
 
-use crate::{access::AccessError, event::EventError};
+use crate::event::EventError;
 
 /// How long to wait before asking again, where nothing better is known.
 const RETRY_SECONDS: u32 = 2;

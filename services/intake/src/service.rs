@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context as _, bail};
+use access::{Gatekeeper, KeySource};
+use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Deliveries, Delivery, Queue};
 use chassis::{Chassis, Gate, config, rpc, tls};
 use operation::OperationId;
@@ -16,7 +17,6 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
-    access::{Gatekeeper, KeySource},
     door::{self, Door},
     keys::SealingKeys,
     ledger::Ledger,
@@ -34,11 +34,7 @@ pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
     let shutdown = chassis.shutdown.clone();
     let tls = tls(&settings.intake)?;
     let tokens = config::required(settings.intake.tokens.clone(), "intake.tokens")?;
-    let source = match (tokens.jwks_file, tokens.jwks_url) {
-        (Some(path), None) => KeySource::File(path),
-        (None, Some(url)) => KeySource::Url(url),
-        _ => bail!("intake.tokens: give either jwks_file or jwks_url"),
-    };
+    let source = KeySource::new(tokens.jwks_file, tokens.jwks_url).context("intake.tokens")?;
     let broker_gate = chassis.readiness.require("broker");
     let ledger_gate = chassis.readiness.require("ledger");
     let listener = Listener::bind(settings.intake.listen, tls)

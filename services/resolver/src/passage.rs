@@ -110,6 +110,18 @@ impl Passage {
             .resolved(operation.kind, reason, began.elapsed());
         match located {
             Ok(found) => {
+                if let Some(refusal) = closed(&request, &found.located.forest) {
+                    // told by every copy of this operation: it was settled when it was admitted
+                    let located = &found.located;
+                    let target =
+                        v1::Target::new(&located.forest, &located.domain, located.object_guid);
+                    request
+                        .steps
+                        .push(self.step("refused", "by the settings".to_owned()));
+                    self.end_at(operation, refusal, request.steps, Some(target), delivery)
+                        .await;
+                    return Settled::Done;
+                }
                 // the connection lost meanwhile: somebody else may have it by now
                 request.perhaps_repeated = perhaps_routed || !delivery.is_held();
                 request.given_back = 0;
@@ -215,7 +227,18 @@ impl Passage {
         &self,
         operation: &Operation,
         refusal: Refusal,
+        steps: Vec<v1::Step>,
+        delivery: &Delivery,
+    ) {
+        self.end_at(operation, refusal, steps, None, delivery).await;
+    }
+
+    async fn end_at(
+        &self,
+        operation: &Operation,
+        refusal: Refusal,
         mut steps: Vec<v1::Step>,
+        target: Option<v1::Target>,
         delivery: &Delivery,
     ) {
         if refusal.reason.status() == Status::Failed {
@@ -226,6 +249,7 @@ impl Passage {
         steps.push(self.step("ended", refusal.reason.code().to_owned()));
         let report = v1::Report {
             operation_id: operation.id.to_string(),
+            target,
             outcome: Some((&Outcome::from(refusal)).into()),
             steps,
             ..v1::Report::default()
@@ -252,6 +276,23 @@ impl Passage {
     }
 }
 
+/// What is to be said instead of handing it to this forest: it was turned off there when the
+/// operation was admitted.
+fn closed(request: &v1::Request, forest: &ForestId) -> Option<Refusal> {
+    let forest = forest.to_string();
+    let closed = { request.closed.iter() }.find(|closed| closed.forest == forest)?;
+    // a reason of a newer release is still a reason to keep out
+    let reason = closed.reason.parse().unwrap_or(Reason::WritebackDisabled);
+    let what = match reason {
+        Reason::UnlockDisabled => "unlocking without a reset",
+        _ => "password writeback",
+    };
+    Some(Refusal::new(
+        reason,
+        format!("{what} is turned off in forest {forest}"),
+    ))
+}
+
 /// Which account was chosen of those in several forests, and by what.
 fn preference(located: &Located) -> String {
     let others: Vec<&str> = located.preferred_to.iter().map(ForestId::as_str).collect();
@@ -272,4 +313,31 @@ fn parse(body: &[u8]) -> Result<(v1::Request, Operation), String> {
         .parse_operation()
         .map_err(|error| error.to_string())?;
     Ok((request, operation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forest_that_was_turned_off_is_handed_nothing_and_others_are() {
+        let request = v1::Request {
+            closed: vec![
+                v1::ClosedForest {
+                    forest: "corp".to_owned(),
+                    reason: "unlock-disabled".to_owned(),
+                },
+                v1::ClosedForest {
+                    forest: "emea".to_owned(),
+                    reason: "of-tomorrow".to_owned(),
+                },
+            ],
+            ..v1::Request::default()
+        };
+        let reason =
+            |forest: &str| closed(&request, &forest.parse().unwrap()).map(|refusal| refusal.reason);
+        assert_eq!(reason("corp"), Some(Reason::UnlockDisabled));
+        assert_eq!(reason("emea"), Some(Reason::WritebackDisabled));
+        assert_eq!(reason("apac"), None);
+    }
 }

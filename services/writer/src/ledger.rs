@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::{config, rpc};
+use chassis::rpc;
 use operation::{OperationId, Status};
 use proto::v1::{self, ledger_client::LedgerClient};
 use tonic::{Code, Request};
@@ -24,10 +24,10 @@ pub(crate) struct Standing {
 }
 
 impl Ledger {
-    pub(crate) fn new(settings: &config::Ledger) -> Result<Self, rpc::LedgerChannelError> {
-        Ok(Self {
-            client: LedgerClient::new(rpc::ledger_channel(settings)?),
-        })
+    pub(crate) fn new(channel: rpc::LedgerChannel) -> Self {
+        Self {
+            client: LedgerClient::new(channel),
+        }
     }
 
     /// # Errors

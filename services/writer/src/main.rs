@@ -8,11 +8,13 @@
 //! nothing new arrives, and ends: what an earlier writer may have begun with, only a writer can end.
 
 mod decide;
+mod keys;
 mod ledger;
 mod observe;
 mod passage;
 #[cfg(test)]
 mod redaction;
+mod switch;
 mod work;
 
 use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
@@ -52,8 +54,11 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         .forest(&forest_id)
         .with_context(|| format!("writer.forest: no [[forests]] has the id `{forest_id}`"))?;
     let directory = &settings.sealing.private_keys_directory;
-    let keys = sealing::PrivateKeys::from_directory(directory)
+    let keys = keys::Keys::open(directory.clone())
         .with_context(|| format!("sealing.private_keys_directory {}", directory.display()))?;
+    let keys = Arc::new(keys);
+    let switch = Arc::new(switch::Switch::new(forest_id.clone()));
+    let channel = chassis::rpc::ledger_channel(&settings.ledger)?;
     let files = forest.writing_account();
     let pointed_to = files.read()?;
     let domains = domains(forest, &pointed_to, &settings.writer)?;
@@ -65,8 +70,9 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     let passage = Arc::new(passage::Passage {
         forest: forest_id.clone(),
         domains,
-        keys,
-        ledger: ledger::Ledger::new(&settings.ledger)?,
+        keys: Arc::clone(&keys),
+        switch: Arc::clone(&switch),
+        ledger: ledger::Ledger::new(channel.clone()),
         observer: observe::Observer::new(&forest_id),
         publisher: bus.publisher(),
         service: settings.service.name.clone(),
@@ -89,6 +95,20 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         },
         write_time_out: Duration::from_secs(settings.writer.write_timeout_seconds),
         seal_skew: Duration::from_secs(settings.sealing.clock_skew_seconds),
+    });
+    chassis.spawn("keys", {
+        let (forest, shutdown) = (forest_id.clone(), chassis.shutdown.clone());
+        async move {
+            keys.keep_fresh(forest, shutdown).await;
+            Ok(())
+        }
+    });
+    chassis.spawn("switch", {
+        let shutdown = chassis.shutdown.clone();
+        async move {
+            switch.follow(channel, shutdown).await;
+            Ok(())
+        }
     });
     let prefetch = u16::try_from(settings.writer.concurrency)
         .unwrap_or(u16::MAX)

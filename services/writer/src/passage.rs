@@ -14,7 +14,7 @@ use directory::{
 use operation::{Applied, DomainName, ForestId, Outcome, Reason, Refusal, Status};
 use prost::Message as _;
 use proto::v1;
-use sealing::{Binding, Contents, PrivateKeys, SealedPassword};
+use sealing::{Binding, Contents, SealedPassword};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 use tracing::Instrument as _;
@@ -22,8 +22,10 @@ use tracing::Instrument as _;
 use crate::{
     Domain,
     decide::{Rules, Sent, notes},
+    keys::Keys,
     ledger::Ledger,
     observe::{Doubt, Observer},
+    switch::Switch,
     work::Work,
 };
 
@@ -34,7 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Passage {
     pub(crate) forest: ForestId,
     pub(crate) domains: BTreeMap<DomainName, Domain>,
-    pub(crate) keys: PrivateKeys,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) switch: Arc<Switch>,
     pub(crate) ledger: Ledger,
     pub(crate) observer: Observer,
     pub(crate) publisher: Publisher,
@@ -110,7 +113,7 @@ impl Passage {
         if let Some(earlier) = work.after {
             self.let_end(earlier, &work.operation).await;
         }
-        let contents = match self.open(work) {
+        let contents = match self.open(work).await {
             Ok(contents) => contents,
             Err(refusal) => return Some(refusal.into()),
         };
@@ -173,7 +176,7 @@ impl Passage {
         EXPIRED_AT_ONCE.to_owned()
     }
 
-    fn open(&self, work: &mut Work) -> Result<Option<Contents>, Refusal> {
+    async fn open(&self, work: &mut Work) -> Result<Option<Contents>, Refusal> {
         let operation = &work.operation;
         if !operation.kind.sets_password() {
             return Ok(None);
@@ -192,7 +195,8 @@ impl Passage {
         // an operation may wait in the queue longer than its seal lives: what counts is admission
         let contents = self
             .keys
-            .open(&sealed, &binding, operation.admitted_at, self.seal_skew)
+            .open_seal(&sealed, &binding, operation.admitted_at, self.seal_skew)
+            .await
             .map_err(|error| invalid(error.to_string()))?;
         work.step(&self.service, "sealed password opened", "");
         Ok(Some(contents))

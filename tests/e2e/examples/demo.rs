@@ -53,10 +53,10 @@ async fn tell() -> anyhow::Result<()> {
     }
     say(&format!(
         "\nEverything was proved at the domain controllers. The lab is still up. What to try next:
-  audit=$(jq -r .audit.grpc target/lab/lab.json)
-  target/debug/writebackctl --audit \"$audit\" operations list
-  target/debug/writebackctl --audit \"$audit\" operations show {last}
-  target/debug/writebackctl --audit \"$audit\" ledger verify
+  export WRITEBACK_CONFIG=target/lab/config.toml
+  target/debug/writebackctl operations list
+  target/debug/writebackctl operations show {last}
+  target/debug/writebackctl ledger verify
   target/debug/writebackctl reason password-policy
   the README's \"A first event\" sends one of your own; `make down` stops the lab"
     ))

@@ -3,6 +3,7 @@
 //! What an operation did is believed only from sign-ins at the domain controller. It must not know a service's inside:
 //! it has `lab.json`, the public door and LDAPS.
 
+pub mod audit;
 mod broker;
 mod collector;
 mod ctl;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::forest::{FORESTS, FURTHER_DOMAINS, ForestPlan};
 use crate::place::{AMQP_PORT, AUDIT_PORTS, POSTGRES_PORT, Place, TRACES_PORT};
 use crate::wanted::{Further, Wanted};
-use crate::{broker, database, seals, secret, tokens};
+use crate::{broker, certificates, database, seals, secret, tokens};
 
 pub(crate) fn file(place: &Place) -> PathBuf {
     place.path("config.toml")
@@ -77,6 +77,11 @@ pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
         &audit_signing_key(place),
         signing.serialize_pem().as_bytes(),
     )?;
+    secret::write_public(
+        &place.path("keys/audit-signing-public.pem"),
+        signing.public_key_pem().as_bytes(),
+    )?;
+    certificates::make_for_services(place)?;
     write(place, FORESTS.iter())
 }
 
@@ -89,6 +94,7 @@ pub(crate) fn write<'a>(
         .map(|plan| forest(place, plan))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let first_forest = FORESTS.first().map_or("", |plan| plan.id);
+    let (audit_certificate, audit_key) = certificates::of_service(place, "audit");
     let configuration = json!({
         "service": { "shutdown_grace_seconds": 10 },
         "telemetry": {
@@ -101,7 +107,10 @@ pub(crate) fn write<'a>(
             "username": "intake",
             "password_file": broker::password_file(place, "intake"),
         },
-        "ledger": { "urls": AUDIT_PORTS.map(|port| format!("http://127.0.0.1:{port}")) },
+        "ledger": {
+            "urls": AUDIT_PORTS.map(|port| format!("https://127.0.0.1:{port}")),
+            "ca_file": certificates::services_authority(place),
+        },
         "sealing": {
             "public_keys_file": seals::public_keys_file(place),
             "private_keys_directory": seals::private_keys_directory(place, first_forest),
@@ -120,6 +129,18 @@ pub(crate) fn write<'a>(
             "owner_database_url": format!("postgres://{}@127.0.0.1:{POSTGRES_PORT}/writeback", database::OWNER),
             "owner_database_password_file": database::password_file(place, database::OWNER),
             "signing_key_file": audit_signing_key(place),
+            "certificate_file": audit_certificate,
+            "key_file": audit_key,
+            "client_ca_file": certificates::services_authority(place),
+            "tokens": {
+                "issuer": tokens::ISSUER,
+                "audience": tokens::OPERATORS_AUDIENCE,
+                "jwks_file": tokens::key_set_file(place),
+            },
+        },
+        "ctl": {
+            "token_file": tokens::operator_file(place),
+            "keys_directory": seals::keys_directory(place),
         },
         "forests": forests,
     });

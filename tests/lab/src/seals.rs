@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use operation::ForestId;
-use sealing::{Algorithm, KeyPair, PublicKeys};
+use sealing::{Algorithm, KeyPair, PublicKeys, Times};
 
 use crate::forest::{FORESTS, ForestPlan};
 use crate::place::Place;
@@ -16,8 +16,13 @@ pub(crate) fn public_keys_file(place: &Place) -> PathBuf {
     place.path("keys/jwks.json")
 }
 
+/// A folder for each forest.
+pub(crate) fn keys_directory(place: &Place) -> PathBuf {
+    place.path("keys")
+}
+
 pub(crate) fn private_keys_directory(place: &Place, forest: &str) -> PathBuf {
-    place.path("keys").join(forest)
+    keys_directory(place).join(forest)
 }
 
 pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
@@ -51,7 +56,11 @@ fn generate(place: &Place, forest: &ForestPlan, public: &mut PublicKeys) -> anyh
         let pair = KeyPair::generate(algorithm, forest.id.parse::<ForestId>()?)?;
         let file = private_keys_directory(place, forest.id).join(format!("{}.pem", pair.kid()));
         write_private(&file, pair.private_pem().as_bytes())?;
-        public.add(pair.public());
+        let made = Some(time::OffsetDateTime::now_utc().unix_timestamp());
+        public.add(pair.public().with_times(Times {
+            made,
+            retires: None,
+        }));
     }
     Ok(())
 }
@@ -59,6 +68,6 @@ fn generate(place: &Place, forest: &ForestPlan, public: &mut PublicKeys) -> anyh
 fn publish(place: &Place, public: &PublicKeys) -> anyhow::Result<()> {
     write_private(
         &public_keys_file(place),
-        serde_json::to_string_pretty(&public.to_jwks())?.as_bytes(),
+        serde_json::to_string_pretty(&public.to_file())?.as_bytes(),
     )
 }

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use crate::forest::{FORESTS, ForestPlan};
 use crate::place::{AUDIT_PORTS, FIRST_ADMIN_PORT, INTAKE_PORTS, Place};
 use crate::process::Recipe;
-use crate::{broker, configuration, seals};
+use crate::{broker, certificates, configuration, seals};
 
 pub(crate) const WRITERS_PER_FOREST: usize = 2;
 const RESOLVERS: usize = 2;
@@ -120,6 +120,16 @@ fn recipe(place: &Place, admin_port: u16, instance: Instance) -> Recipe {
             broker::password_file(place, &broker_user).into(),
         ),
     ]);
+    if certificates::ASKING.contains(&kind) {
+        let (certificate, key) = certificates::of_service(place, kind);
+        environment.extend([
+            (
+                "WRITEBACK_LEDGER__CERTIFICATE_FILE".to_owned(),
+                certificate.into(),
+            ),
+            ("WRITEBACK_LEDGER__KEY_FILE".to_owned(), key.into()),
+        ]);
+    }
     Recipe {
         log: place.log(&name),
         name,

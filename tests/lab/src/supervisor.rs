@@ -245,7 +245,7 @@ fn describe(
             ],
         },
         audit: Audit {
-            grpc: format!("http://127.0.0.1:{}", AUDIT_PORTS[0]),
+            grpc: format!("https://127.0.0.1:{}", AUDIT_PORTS[0]),
         },
         rabbitmq: RabbitMq {
             amqp: broker::amqp_url(place)?,

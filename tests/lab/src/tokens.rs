@@ -11,11 +11,15 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use crate::place::Place;
-use crate::secret::write_private;
+use crate::secret::{write_for_the_caller, write_private};
 
 pub(crate) const ISSUER: &str = "https://login.lab.example";
 pub(crate) const AUDIENCE: &str = "https://writeback.lab.example";
+/// What operators' tokens are for: another audience, so that no caller's token is an operator's.
+pub(crate) const OPERATORS_AUDIENCE: &str = "https://audit.writeback.lab.example";
+pub(crate) const OPERATOR: &str = "operator@lab.example";
 pub(crate) const CLIENT: &str = "lab";
+const OPERATORS_SCOPES: &str = "ledger.read settings.write keys.write";
 const SCOPES: [&str; 4] = [
     "password.reset",
     "password.change",
@@ -27,6 +31,11 @@ const LIFETIME: Duration = Duration::days(30);
 pub(crate) struct Tokens {
     pub(crate) all: String,
     pub(crate) by_scope: BTreeMap<String, String>,
+}
+
+/// The token of the lab's operator.
+pub(crate) fn operator_file(place: &Place) -> PathBuf {
+    place.path("operator.token")
 }
 
 pub(crate) fn key_set_file(place: &Place) -> PathBuf {
@@ -53,14 +62,17 @@ pub(crate) fn make(place: &Place) -> anyhow::Result<Tokens> {
     header.typ = Some("at+jwt".to_owned());
     header.kid = Some("lab".to_owned());
     let issued = OffsetDateTime::now_utc();
-    let token = |scope: &str| {
+    let token_for = |audience: &str, subject: &str, scope: &str| {
         let claims = json!({
-            "iss": ISSUER, "aud": AUDIENCE, "sub": CLIENT, "client_id": CLIENT, "scope": scope,
+            "iss": ISSUER, "aud": audience, "sub": subject, "client_id": CLIENT, "scope": scope,
             "jti": uuid::Uuid::now_v7(),
             "iat": issued.unix_timestamp(), "exp": (issued + LIFETIME).unix_timestamp(),
         });
         jsonwebtoken::encode(&header, &claims, &key)
     };
+    let operator = token_for(OPERATORS_AUDIENCE, OPERATOR, OPERATORS_SCOPES)?;
+    write_for_the_caller(&operator_file(place), operator.as_bytes())?;
+    let token = |scope: &str| token_for(AUDIENCE, CLIENT, scope);
     let mut by_scope = BTreeMap::new();
     for scope in SCOPES {
         by_scope.insert(scope.to_owned(), token(scope)?);

@@ -29,6 +29,8 @@ pub struct Config {
     #[serde(default)]
     pub audit: Audit,
     #[serde(default)]
+    pub ctl: Ctl,
+    #[serde(default)]
     pub forests: Vec<Forest>,
 }
 
@@ -61,6 +63,7 @@ impl Config {
             resolver,
             writer: _,
             audit,
+            ctl,
             forests,
         } = self;
         let mut paths = vec![
@@ -70,6 +73,8 @@ impl Config {
         ];
         paths.extend(broker.ca_file.as_mut());
         paths.extend(ledger.ca_file.as_mut());
+        paths.extend(ledger.certificate_file.as_mut());
+        paths.extend(ledger.key_file.as_mut());
         paths.extend(intake.certificate_file.as_mut());
         paths.extend(intake.key_file.as_mut());
         if let Some(tokens) = &mut intake.tokens {
@@ -81,6 +86,12 @@ impl Config {
         paths.extend(audit.signing_key_file.as_mut());
         paths.extend(audit.certificate_file.as_mut());
         paths.extend(audit.key_file.as_mut());
+        paths.extend(audit.client_ca_file.as_mut());
+        if let Some(tokens) = &mut audit.tokens {
+            paths.extend(tokens.jwks_file.as_mut());
+        }
+        paths.extend(ctl.token_file.as_mut());
+        paths.extend(ctl.keys_directory.as_mut());
         for forest in forests {
             paths.push(&mut forest.ca_file);
             paths.push(&mut forest.account_password_file);
@@ -189,6 +200,9 @@ impl Broker {
 pub struct Ledger {
     pub urls: Vec<String>,
     pub ca_file: Option<PathBuf>,
+    /// With `key_file`: PEM, what a service shows to audit. Operators show a token instead.
+    pub certificate_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -312,6 +326,56 @@ pub struct Audit {
     /// PKCS#8 PEM, Ed25519: signs the heads of the chain.
     pub signing_key_file: Option<PathBuf>,
     pub throttle_per_person_per_hour: u32,
+    /// Who signs the certificates that services show. Audit does not start without it, unless
+    /// `services_without_certificates` says so.
+    pub client_ca_file: Option<PathBuf>,
+    /// The DNS names in services' certificates, by what the service is.
+    pub services: ServiceNames,
+    /// Whoever reaches the listener and brings no token is taken for a service: only where nobody
+    /// else can reach it, such as behind a proxy that checks certificates itself.
+    pub services_without_certificates: bool,
+    /// Whose tokens operators bring. Without it no operator is let in.
+    pub tokens: Option<OperatorTokens>,
+}
+
+/// Which names make a certificate the certificate of one kind of service.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServiceNames {
+    pub intake: Vec<String>,
+    pub resolver: Vec<String>,
+    pub writer: Vec<String>,
+}
+
+impl Default for ServiceNames {
+    fn default() -> Self {
+        let named = |name: &str| vec![name.to_owned()];
+        Self {
+            intake: named("intake"),
+            resolver: named("resolver"),
+            writer: named("writer"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorTokens {
+    pub issuer: String,
+    pub audience: String,
+    /// One of `jwks_file` and `jwks_url`.
+    pub jwks_file: Option<PathBuf>,
+    pub jwks_url: Option<String>,
+}
+
+/// What `writebackctl` reads.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ctl {
+    /// The operator's access token, as audit takes it.
+    pub token_file: Option<PathBuf>,
+    /// The private sealing keys, a folder for each forest.
+    pub keys_directory: Option<PathBuf>,
 }
 
 impl Default for Audit {
@@ -326,6 +390,10 @@ impl Default for Audit {
             owner_database_password_file: None,
             signing_key_file: None,
             throttle_per_person_per_hour: 5,
+            client_ca_file: None,
+            services: ServiceNames::default(),
+            services_without_certificates: false,
+            tokens: None,
         }
     }
 }

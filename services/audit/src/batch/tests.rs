@@ -1,4 +1,4 @@
-use operation::{InitiatorKind, Status};
+use operation::{InitiatorKind, Kind, Status};
 use proptest::prelude::*;
 
 use super::*;
@@ -42,11 +42,14 @@ fn admission(number: u128, name: &str) -> Admission {
         caller: "portal".to_owned(),
         service: "intake-1".to_owned(),
         unthrottled: true,
+        closed: std::collections::BTreeMap::new(),
     }
 }
 
 fn admit(batch: &mut Batch, admission: Admission) -> Answer {
-    batch.decide(&Item::Admit(Box::new(admission))).unwrap()
+    batch
+        .decide(&Item::Admit(Box::new(admission), Vec::new()))
+        .unwrap()
 }
 
 fn report(batch: &mut Batch, number: u128, reported: Reported) -> Record {
@@ -133,9 +136,11 @@ fn the_first_outcome_stays() {
 fn settings_are_obeyed_by_the_next_admission() {
     let mut batch = batch();
     let change = |writeback, unlock| SettingsChange {
+        forest: None,
         writeback,
         unlock_without_reset: unlock,
         changed_by: "operator".to_owned(),
+        note: String::new(),
     };
     batch
         .decide(&Item::Settings(change(None, Some(false))))
@@ -229,7 +234,7 @@ fn item(act: &Act) -> Item {
     match act {
         Act::Admit { number, person } => {
             let name = format!("person.{person}@corp.example.com");
-            Item::Admit(Box::new(admission(*number, &name)))
+            Item::Admit(Box::new(admission(*number, &name)), Vec::new())
         }
         Act::Step { number, at } => {
             let step = Step {
@@ -246,11 +251,87 @@ fn item(act: &Act) -> Item {
         }
         Act::End { number } => Item::Report(id(*number), Box::new(applied())),
         Act::Set { writeback } => Item::Settings(SettingsChange {
+            forest: None,
             writeback: Some(*writeback),
             unlock_without_reset: None,
             changed_by: "ana".to_owned(),
+            note: String::new(),
         }),
     }
+}
+
+#[test]
+fn an_admission_says_for_ever_where_it_must_not_be_carried_out() {
+    let mut batch = batch();
+    let corp: ForestId = "corp".parse().unwrap();
+    let set = |writeback| {
+        Item::Settings(SettingsChange {
+            forest: Some(corp.clone()),
+            writeback: Some(writeback),
+            unlock_without_reset: None,
+            changed_by: "ana".to_owned(),
+            note: String::new(),
+        })
+    };
+    let closed = |answer| match answer {
+        Answer::Admitted { admission, .. } => admission.closed.len(),
+        Answer::Duplicate { record, .. } => record.admission.closed.len(),
+        _ => usize::MAX,
+    };
+    assert_eq!(
+        closed(admit(&mut batch, admission(1, "a@corp.example.com"))),
+        0
+    );
+    batch.decide(&set(false)).unwrap();
+    assert_eq!(
+        closed(admit(&mut batch, admission(2, "b@corp.example.com"))),
+        1
+    );
+    batch.decide(&set(true)).unwrap();
+    // what was said of each stays, also when the same event comes again
+    assert_eq!(
+        closed(admit(&mut batch, admission(1, "a@corp.example.com"))),
+        0
+    );
+    assert_eq!(
+        closed(admit(&mut batch, admission(2, "b@corp.example.com"))),
+        1
+    );
+    assert_eq!(
+        closed(admit(&mut batch, admission(3, "c@corp.example.com"))),
+        0
+    );
+    batch.decide(&set(false)).unwrap();
+    let sealed = Item::Admit(
+        Box::new(admission(4, "d@corp.example.com")),
+        vec![corp.clone()],
+    );
+    let Answer::Ended(record) = batch.decide(&sealed).unwrap() else {
+        panic!("its one forest is turned off, and it was admitted");
+    };
+    assert_eq!(record.status(), Status::Refused);
+}
+
+#[test]
+fn a_key_act_is_an_entry_with_its_time() {
+    let mut batch = batch();
+    let act = KeyAct {
+        act: crate::key_act::Act::Rotated,
+        forest: "corp".parse().unwrap(),
+        keys: vec!["k".to_owned()],
+        at: 0,
+        by: "ana".to_owned(),
+    };
+    let answer = batch.decide(&Item::KeyAct(Box::new(act))).unwrap();
+    let Answer::KeyAct { sequence, act } = answer else {
+        panic!("{answer:?}");
+    };
+    let entry = batch.entries.last().unwrap();
+    assert_eq!(
+        (entry.sequence, entry.at, entry.kind.as_str()),
+        (sequence, act.at, KEYS)
+    );
+    assert_eq!(content::from_text::<KeyAct>(&entry.content).unwrap(), *act);
 }
 
 proptest! {

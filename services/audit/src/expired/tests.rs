@@ -46,6 +46,7 @@ fn record(target: Option<Target>) -> Record {
         caller: String::new(),
         service: "intake-1".to_owned(),
         unthrottled: true,
+        closed: std::collections::BTreeMap::new(),
     };
     Record {
         target,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use operation::ForestId;
 use proto::v1::{self, admission_server::Admission, admit_response};
 use telemetry::span;
 use tokio::sync::broadcast::error::RecvError;
@@ -51,18 +52,29 @@ impl Rpc {
         request: &v1::AdmitRequest,
     ) -> Result<admit_response::Answer, RpcError> {
         let admission = content::Admission::from_wire(request)?;
+        let only = request
+            .sealed_for
+            .iter()
+            .map(|forest| forest.parse::<ForestId>())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| RpcError::Invalid(format!("sealed_for: {error}")))?;
         let id = admission.id;
         match self
             .appender
-            .append(Item::Admit(Box::new(admission)))
+            .append(Item::Admit(Box::new(admission), only))
             .await?
         {
-            Answer::Admitted { admitted_at, after } => {
+            Answer::Admitted {
+                admitted_at,
+                after,
+                admission,
+            } => {
                 span::current_belongs_to(id);
                 tracing::info!("admitted");
                 Ok(admit_response::Answer::Admitted(v1::Admitted {
                     admitted_at,
                     after: after.map(|after| after.to_string()),
+                    closed: admission.closed_to_wire(),
                 }))
             }
             Answer::Duplicate {
@@ -76,6 +88,7 @@ impl Rpc {
                     record: Some(record.to_wire()),
                     publish_again,
                     after: after.map(|after| after.to_string()),
+                    closed: record.admission.closed_to_wire(),
                 }))
             }
             Answer::Ended(record) => {

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, pin::Pin, sync::Arc};
 
+use chain::Entry;
 use futures_util::{Stream, stream};
 use operation::{ForestId, SecurityIdentifier, SourceAnchor, UserPrincipalName, UserReference};
 use proto::v1::{self, ledger_server::Ledger};
@@ -12,7 +13,6 @@ use uuid::Uuid;
 
 use super::{Rpc, RpcError, in_time};
 use crate::{
-    chain::Entry,
     content::{self, Target},
     news::Event,
     record::Record,
@@ -82,6 +82,20 @@ impl Ledger for Rpc {
             Ok::<_, Status>(entry.map(|entry| (entry, export)))
         });
         Ok(Response::new(Box::pin(entries)))
+    }
+
+    async fn head(
+        &self,
+        _request: Request<v1::HeadRequest>,
+    ) -> Result<Response<v1::SignedHead>, Status> {
+        let head = in_time(store::head(&self.pool)).await?;
+        Ok(Response::new(v1::SignedHead {
+            sequence: head.sequence,
+            at: head.at,
+            hash: head.hash,
+            public_key: head.public_key,
+            signature: head.signature,
+        }))
     }
 
     async fn verify(

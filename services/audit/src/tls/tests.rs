@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::*;
-use crate::{appender, news::News, rpc::Rpc, signing::SigningKey};
+use crate::{appender, guard::Guard, news::News, rpc::Rpc, signing::SigningKey};
 
 /// A folder with a certificate for 127.0.0.1, its key, and the authority that signed it.
 struct Certified(PathBuf);
@@ -23,10 +23,20 @@ impl Certified {
         let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
         let issuer = Issuer::new(authority, authority_key);
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])
-            .unwrap()
-            .signed_by(&key, &issuer)
+        let certify = |name: &str, key: &KeyPair| {
+            let wanted = CertificateParams::new(vec![name.to_owned()]).unwrap();
+            wanted.signed_by(key, &issuer).unwrap()
+        };
+        let certificate = certify("127.0.0.1", &key);
+        for name in ["intake", "resolver"] {
+            let key = KeyPair::generate().unwrap();
+            fs::write(
+                folder.join(format!("{name}.pem")),
+                certify(name, &key).pem(),
+            )
             .unwrap();
+            fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+        }
         fs::write(folder.join("ca.pem"), authority_pem).unwrap();
         fs::write(folder.join("server.pem"), certificate.pem()).unwrap();
         fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
@@ -37,7 +47,18 @@ impl Certified {
         Audit {
             certificate_file: Some(self.0.join("server.pem")),
             key_file: Some(self.0.join("server.key")),
+            services_without_certificates: true,
             ..Audit::default()
+        }
+    }
+
+    /// How a service of this name reaches audit.
+    fn service(&self, name: &str, url: &str) -> Ledger {
+        Ledger {
+            urls: vec![url.to_owned()],
+            ca_file: Some(self.0.join("ca.pem")),
+            certificate_file: Some(self.0.join(format!("{name}.pem"))),
+            key_file: Some(self.0.join(format!("{name}.key"))),
         }
     }
 }
@@ -66,7 +87,8 @@ async fn serve(settings: &Audit) -> SocketAddr {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(rpc.serve(listener, server_config(settings).unwrap()));
+    let guard = Guard::new(settings).await.unwrap();
+    tokio::spawn(rpc.serve(listener, server_config(settings).unwrap(), guard));
     address
 }
 
@@ -75,8 +97,14 @@ async fn ask(url: String, ca_file: Option<PathBuf>) -> Code {
     let ledger = Ledger {
         urls: vec![url],
         ca_file,
+        certificate_file: None,
+        key_file: None,
     };
-    let channel = chassis::rpc::ledger_channel(&ledger).unwrap();
+    ask_as(&ledger).await
+}
+
+async fn ask_as(ledger: &Ledger) -> Code {
+    let channel = chassis::rpc::ledger_channel(ledger).unwrap();
     let request = v1::GetOperationRequest { id: "?".to_owned() };
     let call = LedgerClient::new(channel);
     let answer = { call }.get_operation(request).await;
@@ -97,9 +125,47 @@ async fn with_a_certificate_only_tls_is_spoken_and_only_its_authority_believed()
 
 #[tokio::test]
 async fn without_a_certificate_it_is_plain() {
-    let address = serve(&Audit::default()).await;
+    let address = serve(&Audit {
+        services_without_certificates: true,
+        ..Audit::default()
+    })
+    .await;
     let answer = ask(format!("http://{address}"), None).await;
     assert_eq!(answer, Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_service_is_known_by_the_certificate_that_its_authority_signed() {
+    let (ours, other) = (Certified::new(), Certified::new());
+    let settings = Audit {
+        services_without_certificates: false,
+        client_ca_file: Some(ours.0.join("ca.pem")),
+        ..ours.settings()
+    };
+    let url = format!("https://{}", serve(&settings).await);
+    // the guard let it through: what was asked was looked at
+    assert_eq!(
+        ask_as(&ours.service("intake", &url)).await,
+        Code::InvalidArgument
+    );
+    assert_eq!(
+        ask_as(&ours.service("resolver", &url)).await,
+        Code::PermissionDenied
+    );
+    assert_eq!(
+        ask(url.clone(), Some(ours.0.join("ca.pem"))).await,
+        Code::Unauthenticated
+    );
+    let forged = Ledger {
+        ca_file: Some(ours.0.join("ca.pem")),
+        ..other.service("intake", &url)
+    };
+    // refused in the handshake: nobody answers
+    let answer = ask_as(&forged).await;
+    assert!(
+        matches!(answer, Code::Unavailable | Code::Unknown),
+        "{answer:?}"
+    );
 }
 
 #[test]

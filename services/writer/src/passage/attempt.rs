@@ -93,6 +93,13 @@ impl Passage {
             let missing = "sealedPassword: it holds no current password";
             return Ok(Some(Refusal::new(Reason::SealInvalid, missing).into()));
         };
+        if let Some(refusal) = self
+            .switch
+            .refusal(work.operation.kind, work.operation.admitted_at)
+        {
+            work.step(&self.service, "refused", "by the settings");
+            return Ok(Some(refusal.into()));
+        }
         // with its connection lost the message goes to another writer, which counts on no write
         // beginning here any more
         if !delivery.is_held() {

@@ -20,8 +20,10 @@ mod people;
 mod permissions;
 mod preferred;
 mod readiness;
+mod rotation;
 mod services;
 mod settings;
+mod switch;
 mod walls;
 mod writers;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use e2e::audit::OPERATOR;
 use e2e::{Broker, Ctl, DomainController, Door, Event, World, fresh_password, until};
 use operation::Reason;
 use serde_json::Value;
@@ -12,12 +13,21 @@ use crate::ALONE;
 const REFUSED: usize = 48;
 const STILL_WORKS: usize = 49;
 
-/// Turns a setting, in somebody's name.
-async fn set(ctl: &Ctl, setting: &str, value: &str, by: &str) -> anyhow::Result<Value> {
-    let arguments = ["settings", "set", setting, value, "--by", by];
+/// Turns a setting, for everybody or in one forest, and says why.
+pub(crate) async fn set(
+    ctl: &Ctl,
+    setting: &str,
+    value: &str,
+    forest: Option<&str>,
+    note: &str,
+) -> anyhow::Result<Value> {
+    let mut arguments = vec!["settings", "set", setting, value, "--note", note];
+    if let Some(forest) = forest {
+        arguments.extend(["--forest", forest]);
+    }
     let (code, settings) = ctl.json(&arguments).await?;
     ensure!(code == 0, "{arguments:?}: {code} {settings}");
-    assert_eq!(settings["changedBy"], by, "{settings}");
+    assert_eq!(settings["changedBy"], OPERATOR, "{settings}");
     Ok(settings)
 }
 
@@ -27,18 +37,29 @@ async fn while_off<T>(
     setting: &str,
     act: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    let by = format!("Ana Lima, {}", uuid::Uuid::new_v4());
-    let off = set(ctl, setting, "off", &by).await?;
+    let note = format!("change {}", uuid::Uuid::new_v4());
+    while_off_in(ctl, setting, None, &note, act).await
+}
+
+/// The same in one forest, or for everybody.
+pub(crate) async fn while_off_in<T>(
+    ctl: &Ctl,
+    setting: &str,
+    forest: Option<&str>,
+    note: &str,
+    act: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let off = set(ctl, setting, "off", forest, note).await?;
     let outcome = act.await;
-    let on = set(ctl, setting, "on", "Bo Berg").await;
+    let on = set(ctl, setting, "on", forest, "back").await;
     let outcome = outcome?;
     on?;
-    in_the_ledger(&by, &off).await?;
+    in_the_ledger(note, &off).await?;
     Ok(outcome)
 }
 
 /// The entry of this change: who and when, as they were told, and what.
-async fn in_the_ledger(by: &str, told: &Value) -> anyhow::Result<()> {
+async fn in_the_ledger(note: &str, told: &Value) -> anyhow::Result<()> {
     let database = sqlx::PgPool::connect(&lab::Lab::load()?.postgres).await?;
     let contents: Vec<String> =
         sqlx::query_scalar("SELECT content FROM entries WHERE kind = 'settings' ORDER BY sequence")
@@ -49,11 +70,12 @@ async fn in_the_ledger(by: &str, told: &Value) -> anyhow::Result<()> {
         .map(|content| serde_json::from_str(content))
         .collect::<Result<Vec<Value>, _>>()?;
     let own: Vec<&Value> = { contents.iter() }
-        .filter(|content| content["changedBy"] == by)
+        .filter(|content| content["note"] == note)
         .collect();
     let [entry] = own.as_slice() else {
-        anyhow::bail!("not one entry of {by}: {own:?}");
+        anyhow::bail!("not one entry of {note}: {own:?}");
     };
+    assert_eq!(entry["changedBy"], OPERATOR);
     for member in ["writeback", "unlockWithoutReset"] {
         assert_eq!(entry[member], told[member], "{member}");
     }
@@ -268,25 +290,40 @@ async fn no_operation_slips_through_after_the_switch() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn who_changes_a_setting_is_known_without_being_asked() -> anyhow::Result<()> {
+async fn who_changes_a_setting_is_who_the_token_says() -> anyhow::Result<()> {
     let _alone = ALONE.lock().await;
     let ctl = Ctl::of_the_lab()?;
-    // no USER in the environment, as in a container
-    let run = ctl
-        .run(&["--json", "settings", "set", "unlock-without-reset", "off"])
-        .await;
-    let back = ctl
-        .run(&["settings", "set", "unlock-without-reset", "on"])
-        .await;
-    let (off, back) = (run?.expect(0)?.json()?, back?.expect(0)?);
-    let name = off["changedBy"].as_str().context("nobody")?;
-    ensure!(!name.is_empty(), "{off}");
-    for part in ["unlock-without-reset", "on", "changed ", name] {
-        ensure!(back.out.contains(part), "no {part} in\n{}", back.out);
+    let token = e2e::audit::operator_token("bo@lab.example", "ledger.read settings.write")?;
+    let file = lab::Place::of_this_repository()?.path("bo.token");
+    std::fs::write(&file, token)?;
+    let file = file.to_str().context("a path that is no text")?;
+    let set = |value| {
+        let by_bo = ["--token-file", file, "--json", "settings", "set"];
+        // what used to be a claim of who did it is no more than a note
+        let what = ["unlock-without-reset", value, "--by", "Somebody Else"];
+        [&by_bo[..], &what].concat()
+    };
+    let run = ctl.run(&set("off")).await;
+    let back = ctl.run(&set("on")).await;
+    let (off, back) = (run?.expect(0)?.json()?, back?.expect(0)?.json()?);
+    for settings in [&off, &back] {
+        assert_eq!(settings["changedBy"], "bo@lab.example", "{settings}");
+        assert_eq!(settings["note"], "Somebody Else", "{settings}");
+    }
+    let shown = ctl.run(&["settings", "show"]).await?.expect(0)?;
+    for part in [
+        "unlock-without-reset",
+        "on",
+        "changed ",
+        "by bo@lab.example",
+    ] {
+        ensure!(shown.out.contains(part), "no {part} in\n{}", shown.out);
     }
     // what is so already is no change, and no entry
-    let again = set(&ctl, "writeback", "on", name).await?;
-    let (_, shown) = ctl.json(&["settings", "show"]).await?;
-    assert_eq!(again["changedAt"], shown["changedAt"]);
+    let arguments = ["settings", "set", "writeback", "on"];
+    let (_, again) = ctl.json(&arguments).await?;
+    assert_eq!(again["changedAt"], back["changedAt"]);
+    assert_eq!(again["changedBy"], "bo@lab.example");
+    std::fs::remove_file(file)?;
     Ok(())
 }

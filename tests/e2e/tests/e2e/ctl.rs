@@ -7,6 +7,7 @@
 
 mod people;
 mod prompt;
+mod proving;
 mod reading;
 mod sending;
 mod tailing;
@@ -21,16 +22,16 @@ use e2e::Ctl;
 use serde_json::Value;
 
 /// A folder of its own, removed at the end.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!("writeback-e2e-{}", uuid::Uuid::now_v7()));
         fs::create_dir(&folder)?;
         Ok(Self(folder))
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
@@ -103,7 +104,7 @@ impl Desk {
     }
 }
 
-fn text(path: &Path) -> anyhow::Result<String> {
+pub(crate) fn text(path: &Path) -> anyhow::Result<String> {
     let text = path.to_str().context("a path that is no text")?;
     Ok(text.to_owned())
 }

@@ -21,6 +21,7 @@ mod lockouts;
 mod malformed_seals;
 mod measured;
 mod odd_characters;
+mod operators;
 mod people;
 mod permissions;
 mod preferences;

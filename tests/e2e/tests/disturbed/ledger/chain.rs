@@ -35,6 +35,7 @@ fn admission(number: usize) -> v1::AdmitRequest {
         caller: "test".to_owned(),
         service: "test".to_owned(),
         unthrottled: true,
+        sealed_for: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use e2e::audit::{self, AsOperator};
 use e2e::{Broker, Ctl, postgres_program, until, url_of_database};
 use lab::{Lab, Place};
 use proto::v1::{admission_client::AdmissionClient, ledger_client::LedgerClient};
@@ -167,7 +168,7 @@ impl OwnLedger {
             child,
             name,
             admin: format!("http://{admin}"),
-            grpc: format!("http://{grpc}"),
+            grpc: format!("https://{grpc}"),
         })
     }
 
@@ -175,7 +176,7 @@ impl OwnLedger {
     pub(super) async fn verify(&self, more: &[&str]) -> anyhow::Result<(i32, serde_json::Value)> {
         let replica = self.replicas.first().context("no replica")?;
         let asked = ["--audit", &replica.grpc, "ledger", "verify"];
-        Ctl::bare()?.json(&[&asked, more].concat()).await
+        Ctl::of_the_lab()?.json(&[&asked, more].concat()).await
     }
 
     /// One after the other, as the superuser, committed together.
@@ -237,16 +238,16 @@ impl Replica {
         Ok(())
     }
 
-    async fn channel(&self) -> anyhow::Result<Channel> {
-        let endpoint = Channel::from_shared(self.grpc.clone())?.timeout(PATIENCE);
-        Ok(endpoint.connect().await?)
-    }
-
+    /// As an intake.
     pub(super) async fn admission(&self) -> anyhow::Result<AdmissionClient<Channel>> {
-        Ok(AdmissionClient::new(self.channel().await?))
+        let channel = audit::as_service(&self.grpc, Some("intake")).await?;
+        Ok(AdmissionClient::new(channel))
     }
 
-    pub(super) async fn ledger(&self) -> anyhow::Result<LedgerClient<Channel>> {
-        Ok(LedgerClient::new(self.channel().await?))
+    /// As an operator who may read.
+    pub(super) async fn ledger(&self) -> anyhow::Result<LedgerClient<AsOperator>> {
+        let token = audit::operator_token("reader@lab.example", "ledger.read")?;
+        let channel = audit::as_operator(&self.grpc, &token).await?;
+        Ok(LedgerClient::new(channel))
     }
 }

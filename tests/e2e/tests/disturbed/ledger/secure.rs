@@ -42,10 +42,13 @@ async fn with_a_certificate_the_ledger_is_asked_over_tls_only() -> anyhow::Resul
         ("WRITEBACK_AUDIT__KEY_FILE", &key),
     ])
     .await?;
-    let plain = &own.replicas.first().context("no replica")?.grpc;
-    let secure = plain.replace("http://", "https://");
+    let plain = own.replicas.first().context("no replica")?.grpc.clone();
+    let secure = plain.clone();
+    let plain = &secure.replace("https://", "http://");
     let ctl = Ctl::bare()?;
-    let asked = ["ledger", "verify"];
+    let token = e2e::audit::operator_token_file()?;
+    let token = token.to_str().context("a path that is no text")?;
+    let asked = ["ledger", "verify", "--token-file", token];
     let with_ca = [&["--audit", &secure, "--audit-ca", &ca][..], &asked].concat();
     ctl.run(&with_ca).await?.expect(0)?;
     // the system's authorities know nothing of ours, and plain text is not understood
@@ -62,6 +65,7 @@ async fn with_a_certificate_the_ledger_is_asked_over_tls_only() -> anyhow::Resul
     configuration.insert("ledger".to_owned(), ledger.into());
     let configuration_file = file("config.toml")?;
     fs::write(&configuration_file, configuration.to_string())?;
+    let asked = ["ledger", "verify"];
     let configured = [&["--config", &configuration_file][..], &asked].concat();
     ctl.run(&configured).await?.expect(0)?;
     own.end().await

@@ -305,7 +305,7 @@ async fn an_earlier_ledger_put_back_whole_is_found_by_who_remembers() -> anyhow:
             "writeback",
             value,
         ];
-        Ctl::bare()?.run(&asked).await?.expect(0)?;
+        Ctl::of_the_lab()?.run(&asked).await?.expect(0)?;
         Ok(())
     };
     set(&own, "off").await?;

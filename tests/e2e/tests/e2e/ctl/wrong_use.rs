@@ -45,8 +45,8 @@ async fn wrong_arguments_are_named_with_what_they_may_be() -> anyhow::Result<()>
             vec!["resets", "writeback", "unlock-without-reset"],
         ),
         (
-            vec!["settings", "set", "writeback", "off", "--by", ""],
-            vec!["--by"],
+            vec!["settings", "set", "writeback", "off", "--note", ""],
+            vec!["--note"],
         ),
     ] {
         ctl.run(&arguments).await?.expect_complaint(&parts)?;
@@ -112,10 +112,7 @@ async fn wrong_arguments_of_sealing_and_sending_are_named_too() -> anyhow::Resul
             ],
             vec!["/nowhere/token"],
         ),
-        (
-            vec!["keys", "generate"],
-            vec!["--forest", "--private-keys-directory", "--public-keys-file"],
-        ),
+        (vec!["keys", "generate"], vec!["--forest"]),
         (vec!["ledger"], vec!["verify"]),
     ] {
         ctl.run(&arguments).await?.expect_complaint(&parts)?;
@@ -154,6 +151,7 @@ async fn without_an_address_or_anybody_there_it_says_so() -> anyhow::Result<()> 
     }
     // the first that answers is asked
     let grpc = lab::Lab::load()?.audit.grpc;
+    let ctl = Ctl::of_the_lab()?;
     let both = [
         "--audit",
         "http://127.0.0.1:1",

@@ -67,6 +67,7 @@ fn a_good_token_tells_who_and_what() {
     for kind in ["at+jwt", "application/at+JWT"] {
         let caller = verdict(&issuer, &issuer.token(Some("k1"), Some(kind), &claims())).unwrap();
         assert_eq!(caller.client, "lab");
+        assert_eq!(caller.subject, "portal");
         assert!(caller.require("password.reset").is_ok());
         assert_eq!(
             caller.require("account.unlock"),

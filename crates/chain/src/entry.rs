@@ -7,28 +7,26 @@ use uuid::Uuid;
 /// Says what is hashed, so that no other SHA-256 of ours can be passed off as an entry.
 const SEPARATOR: &[u8] = b"writeback.ledger.entry.v1\0";
 
-pub(crate) type Hash = [u8; 32];
+pub type Hash = [u8; 32];
 
 /// What the first entry names as its predecessor.
-pub(crate) const GENESIS: Hash = [0; 32];
+pub const GENESIS: Hash = [0; 32];
 
-/// One entry as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, sqlx::FromRow)]
-pub(crate) struct Entry {
-    pub(crate) sequence: i64,
-    pub(crate) at: i64,
-    pub(crate) kind: String,
-    pub(crate) operation_id: Option<Uuid>,
-    pub(crate) content: String,
-    #[serde(serialize_with = "crate::row::bytea")]
-    pub(crate) previous: Vec<u8>,
-    #[serde(serialize_with = "crate::row::bytea")]
-    pub(crate) hash: Vec<u8>,
+/// One entry of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub sequence: i64,
+    pub at: i64,
+    pub kind: String,
+    pub operation_id: Option<Uuid>,
+    pub content: String,
+    pub previous: Vec<u8>,
+    pub hash: Vec<u8>,
 }
 
 impl Entry {
     /// What its hash must be.
-    pub(crate) fn expected_hash(&self) -> Hash {
+    pub fn expected_hash(&self) -> Hash {
         let operation_id = self
             .operation_id
             .map(|id| id.hyphenated().to_string())
@@ -56,14 +54,14 @@ impl Entry {
 
 /// Where the chain ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tip {
-    pub(crate) sequence: i64,
-    pub(crate) at: i64,
-    pub(crate) hash: Vec<u8>,
+pub struct Tip {
+    pub sequence: i64,
+    pub at: i64,
+    pub hash: Vec<u8>,
 }
 
 impl Tip {
-    pub(crate) fn genesis() -> Self {
+    pub fn genesis() -> Self {
         Self {
             sequence: 0,
             at: 0,
@@ -72,7 +70,7 @@ impl Tip {
     }
 
     /// Makes the entry that follows, and moves to it.
-    pub(crate) fn append(
+    pub fn append(
         &mut self,
         at: i64,
         kind: &str,
@@ -96,7 +94,7 @@ impl Tip {
     }
 
     /// Checks the entry that should follow, moves to it whatever it is, and says what is wrong with it.
-    pub(crate) fn follow(&mut self, entry: &Entry) -> Vec<String> {
+    pub fn follow(&mut self, entry: &Entry) -> Vec<String> {
         let mut findings = Vec::new();
         let sequence = entry.sequence;
         if sequence != self.sequence + 1 {
@@ -124,7 +122,7 @@ impl Tip {
 }
 
 /// JSON with sorted keys and no white space (the part of RFC 8785 that text and integers need).
-pub(crate) fn canonical_json(value: &Value) -> String {
+pub fn canonical_json(value: &Value) -> String {
     let mut text = String::new();
     write_canonical(value, &mut text);
     text
@@ -161,4 +159,5 @@ fn write_canonical(value: &Value, text: &mut String) {
 }
 
 #[cfg(test)]
+#[path = "tests.rs"]
 mod tests;

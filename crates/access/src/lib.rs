@@ -1,4 +1,7 @@
 //! Who is calling and what they may do: bearer access tokens (RFC 6750) that are JWTs (RFC 9068).
+//!
+//! One room for every door that people and programs outside come to with a token. It knows the
+//! issuer's keys and what a token says; it must not know the doors, nor what a scope opens.
 
 use std::{
     path::PathBuf,
@@ -39,23 +42,25 @@ const ALGORITHMS: [Algorithm; 9] = [
 
 /// Where the issuer's keys are.
 #[derive(Debug, Clone)]
-pub(crate) enum KeySource {
+pub enum KeySource {
     File(PathBuf),
     Url(String),
 }
 
 /// Why nobody can be let in yet.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum KeySetError {
+pub enum KeySetError {
     #[error("the token issuer's key set {place} cannot be read: {cause}")]
     Unreadable { place: String, cause: String },
     #[error("the token issuer's key set {place} is not a JWK set: {cause}")]
     Malformed { place: String, cause: String },
+    #[error("the token issuer's key set: give either jwks_file or jwks_url")]
+    NoPlace,
 }
 
 /// Why a caller is turned away.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AccessError {
+pub enum AccessError {
     #[error("send an access token: Authorization: Bearer …")]
     Missing,
     #[error("the access token is not accepted: {0}")]
@@ -66,13 +71,16 @@ pub(crate) enum AccessError {
 
 /// A caller whose token was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Caller {
-    pub(crate) client: String,
+pub struct Caller {
+    /// The client's id, where the token names one; else its subject.
+    pub client: String,
+    /// On whose behalf (`sub`): the person, where a person has signed in.
+    pub subject: String,
     scopes: Vec<String>,
 }
 
 impl Caller {
-    pub(crate) fn require(&self, scope: &'static str) -> Result<(), AccessError> {
+    pub fn require(&self, scope: &'static str) -> Result<(), AccessError> {
         if self.scopes.iter().any(|given| given == scope) {
             Ok(())
         } else {
@@ -91,7 +99,7 @@ struct Claims {
 }
 
 /// Checks tokens against one issuer.
-pub(crate) struct Gatekeeper {
+pub struct Gatekeeper {
     issuer: String,
     audience: String,
     source: KeySource,
@@ -102,7 +110,7 @@ pub(crate) struct Gatekeeper {
 
 impl Gatekeeper {
     /// Reads the key set, so that a wrong address is news at the start and not at the first caller.
-    pub(crate) async fn new(
+    pub async fn new(
         issuer: String,
         audience: String,
         source: KeySource,
@@ -126,7 +134,7 @@ impl Gatekeeper {
     }
 
     /// The caller of a request.
-    pub(crate) async fn admit(&self, headers: &HeaderMap) -> Result<Caller, AccessError> {
+    pub async fn admit(&self, headers: &HeaderMap) -> Result<Caller, AccessError> {
         let token = bearer(headers)?;
         match verify(token, &self.keys.load(), &self.issuer, &self.audience) {
             Err(Verdict::UnknownKey) => {
@@ -159,6 +167,18 @@ impl Gatekeeper {
 }
 
 impl KeySource {
+    /// As a configuration gives it.
+    ///
+    /// # Errors
+    /// Unless exactly one of the two is given.
+    pub fn new(file: Option<PathBuf>, url: Option<String>) -> Result<Self, KeySetError> {
+        match (file, url) {
+            (Some(path), None) => Ok(Self::File(path)),
+            (None, Some(url)) => Ok(Self::Url(url)),
+            _ => Err(KeySetError::NoPlace),
+        }
+    }
+
     fn place(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
@@ -278,7 +298,8 @@ fn verify(token: &str, keys: &JwkSet, issuer: &str, audience: &str) -> Result<Ca
         .map_err(|error| Verdict::Refused(explain(error.kind())))?
         .claims;
     Ok(Caller {
-        client: claims.client_id.unwrap_or(claims.sub),
+        client: claims.client_id.unwrap_or_else(|| claims.sub.clone()),
+        subject: claims.sub,
         scopes: claims
             .scope
             .split(' ')
