@@ -19,7 +19,7 @@ use crate::{
     Directory, DirectoryError,
     account::{consistency_guid, guid},
     connection::{Answer, CallError},
-    directory::{by_guid, unavailable},
+    exchange::{by_guid, unavailable},
     filter,
     pool::{Lease, Pool},
     reading::Entry,

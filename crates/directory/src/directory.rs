@@ -3,26 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use ldap3::Scope;
-use operation::{DomainName, ObjectGuid, Reason};
+use operation::{DomainName, ObjectGuid};
 use secrecy::{ExposeSecret as _, SecretString};
-use time::OffsetDateTime;
-use tokio::time::Instant;
 
 use crate::{
-    Account, ConfigurationError, DeadlineInstant, DirectoryError, Endpoint, Explained, Found,
-    Identifier, PasswordWrite, PwdLastSet, RootDse, WriteError, WriteReceipt,
-    account::{
-        ACCOUNT_ATTRIBUTES, FOUND_ATTRIBUTES, account, allowed_attributes, found, pwd_last_set,
-    },
+    Account, ConfigurationError, DirectoryError, Endpoint, Found, Identifier, RootDse,
+    account::{ACCOUNT_ATTRIBUTES, FOUND_ATTRIBUTES, account, found},
     clock::ControllerClock,
-    connection::{Answer, CallError, Connection, tls},
+    connection::{Answer, Connection, tls},
     credentials::Credentials,
-    domain_of,
-    explain::{bind_code, explain, name_missing_right},
+    exchange::{Knowing, Search, by_guid, probe, search_at, unavailable},
+    explain::bind_code,
     filter,
-    policy::{POLICY_ATTRIBUTES, Policy, SUBJECT_ATTRIBUTES, Subject},
-    policy_hints::critical,
-    pool::{Lease, Pool},
+    pool::Pool,
     reading::Entry,
 };
 
@@ -47,7 +40,7 @@ pub struct DirectoryConfig {
 #[derive(Debug)]
 pub struct Directory {
     pools: Vec<Pool>,
-    time_out: Duration,
+    pub(crate) time_out: Duration,
 }
 
 /// Whether a password opens an account.
@@ -59,47 +52,6 @@ pub enum Opens {
     No,
     /// The bind was refused for another cause (its `data` code, 0 if none): nothing is known.
     Unknown(u32),
-}
-
-/// One read of an entry or entries.
-struct Search<'a> {
-    base: &'a str,
-    scope: Scope,
-    filter: &'a str,
-    attributes: &'static [&'static str],
-    limit: i32,
-    knowing: Knowing,
-}
-
-/// What must be known of a domain controller before an exchange with it. What was not learnt from
-/// an exchange a moment ago is asked for, which costs a round trip.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Knowing {
-    /// Nothing: what a dead connection did not answer is asked again on a new one.
-    Nothing,
-    /// Its clock: times in the answer will be compared with ours.
-    Clock,
-    /// Its clock, and that the connection is alive: what is lost on a dead one stays in doubt.
-    ClockAndLife,
-}
-
-impl Knowing {
-    fn is_met(self, pool: &Pool, lease: &Lease) -> bool {
-        match self {
-            Self::Nothing => true,
-            Self::Clock => pool.clock_is_fresh(),
-            Self::ClockAndLife => pool.clock_is_fresh() && lease.is_proven(),
-        }
-    }
-}
-
-/// A modify that was sent, and what came of it.
-struct Sent {
-    lease: Lease,
-    policy_hints: Option<&'static str>,
-    began: OffsetDateTime,
-    ended: OffsetDateTime,
-    answer: Result<Answer, CallError>,
 }
 
 impl Directory {
@@ -226,161 +178,6 @@ impl Directory {
             .transpose()
     }
 
-    /// Carries out a write as one modify, at the first domain controller that can be reached. The
-    /// modify is sent only if its own time-out still ends before `at`. A refusal that comes out of it
-    /// as transient is one that waiting may help: every domain controller has been asked.
-    pub async fn write(
-        &self,
-        guid: ObjectGuid,
-        change: &PasswordWrite,
-        at: DeadlineInstant,
-    ) -> Result<WriteReceipt, WriteError> {
-        let (mut last, mut away) = (None, false);
-        for pool in self.in_order(None) {
-            match self.write_at(pool, guid, change, at).await {
-                Err(WriteError::CertainlyNot(explained)) if explained.transient => {
-                    away |= explained.reason == Reason::ForestUnavailable;
-                    last = Some(explained);
-                }
-                decided => return decided,
-            }
-        }
-        let last = last.unwrap_or_else(|| self.nobody(None).explained());
-        // one that is away comes back; one that cannot do it does not learn it meanwhile
-        Err(WriteError::CertainlyNot(Explained {
-            transient: away,
-            ..last
-        }))
-    }
-
-    /// Sends the modify once; again only when it certainly was not sent.
-    async fn send(
-        &self,
-        pool: &Pool,
-        guid: ObjectGuid,
-        change: &PasswordWrite,
-        at: DeadlineInstant,
-    ) -> Result<Sent, WriteError> {
-        loop {
-            // a connection proven alive a moment ago makes an unknown outcome rare
-            let lease = ready(pool, Knowing::ClockAndLife).await.map_err(|error| {
-                // nothing was sent: another may do, unless the account itself is refused
-                WriteError::CertainlyNot(Explained {
-                    transient: pool.standing_refusal().is_none(),
-                    ..error.explained()
-                })
-            })?;
-            if Instant::now() + self.time_out > at {
-                pool.give_back(lease);
-                return Err(WriteError::CertainlyNot(Explained {
-                    reason: Reason::DeadlineExceeded,
-                    detail: "the write could no longer end before the deadline".to_owned(),
-                    violations: Vec::new(),
-                    transient: false,
-                }));
-            }
-            let policy_hints = match change.policy_hints().control(pool.policy_hints()) {
-                Ok(control) => control,
-                Err(explained) => {
-                    pool.give_back(lease);
-                    return Err(WriteError::CertainlyNot(explained));
-                }
-            };
-            let began = OffsetDateTime::now_utc();
-            let answer = lease
-                .connection
-                .modify(
-                    by_guid(guid),
-                    change.modifications(),
-                    policy_hints.map(critical),
-                )
-                .await;
-            let ended = OffsetDateTime::now_utc();
-            if lease.reused && matches!(answer, Err(CallError::NotSent)) {
-                pool.forget_idle(); // it died since; nothing was sent
-                continue;
-            }
-            return Ok(Sent {
-                lease,
-                policy_hints,
-                began,
-                ended,
-                answer,
-            });
-        }
-    }
-
-    async fn write_at(
-        &self,
-        pool: &Pool,
-        guid: ObjectGuid,
-        change: &PasswordWrite,
-        at: DeadlineInstant,
-    ) -> Result<WriteReceipt, WriteError> {
-        let certainly_not = |error: DirectoryError| WriteError::CertainlyNot(error.explained());
-        let Sent {
-            lease,
-            policy_hints,
-            began,
-            ended,
-            answer: sent,
-        } = self.send(pool, guid, change, at).await?;
-        match sent {
-            Ok(answer) if answer.result == 0 => {
-                let expired_at_once = change.needs_unexpire()
-                    && !pool.unexpire_is_proven()
-                    && expired_at_once(pool, &lease.connection, guid).await;
-                pool.give_back(lease);
-                let clock = pool.clock();
-                Ok(WriteReceipt {
-                    domain_controller: pool.endpoint.to_string(),
-                    began: clock.earliest(began),
-                    ended: clock.latest(ended),
-                    policy_hints,
-                    expired_at_once,
-                })
-            }
-            Ok(answer) => {
-                let mut explained = explain(change, answer.result, &answer.text);
-                if matches!(
-                    explained.reason,
-                    Reason::AccessDenied | Reason::CannotChangePassword
-                ) {
-                    let allowed = allowed_on(&lease.connection, guid).await;
-                    name_missing_right(change, allowed.as_ref(), &mut explained);
-                }
-                if explained.reason == Reason::PasswordPolicy {
-                    let now = pool.clock().earliest(ended);
-                    let history = change.obeys_history(policy_hints);
-                    let broken = &mut explained;
-                    name_broken_rules(&lease.connection, guid, change, now, history, broken).await;
-                }
-                if explained.transient {
-                    pool.failed();
-                } else {
-                    pool.give_back(lease);
-                }
-                Err(WriteError::CertainlyNot(explained))
-            }
-            Err(CallError::NotSent) => {
-                pool.failed();
-                let error = DirectoryError::Unavailable {
-                    endpoint: pool.endpoint.to_string(),
-                    cause: CallError::NotSent.cause(),
-                };
-                Err(certainly_not(error))
-            }
-            Err(CallError::Lost(cause)) => {
-                pool.forget_idle();
-                pool.failed();
-                Err(WriteError::Unknown {
-                    problem: format!("{}: {cause}", pool.endpoint),
-                    policy_hints,
-                })
-            }
-        }
-    }
-
     /// Whether a password opens an account: a bind on a connection of its own, thrown away after.
     pub async fn opens(
         &self,
@@ -468,178 +265,6 @@ impl Directory {
             cause: "it is not one of the configured domain controllers".to_owned(),
         }
     }
-}
-
-/// `<GUID=…>` as a name (MS-ADTS 3.1.1.3.1.2.4): a rename or move cannot break it.
-pub(crate) fn by_guid(guid: ObjectGuid) -> String {
-    format!("<GUID={guid}>")
-}
-
-pub(crate) fn unavailable(pool: &Pool, error: CallError) -> DirectoryError {
-    DirectoryError::Unavailable {
-        endpoint: pool.endpoint.to_string(),
-        cause: error.cause(),
-    }
-}
-
-/// A connection for an exchange before which this must be known.
-async fn ready(pool: &Pool, knowing: Knowing) -> Result<Lease, DirectoryError> {
-    let lease = pool.lease().await?;
-    if knowing.is_met(pool, &lease) {
-        return Ok(lease);
-    }
-    let (lease, _) = proven(pool, lease).await?;
-    Ok(lease)
-}
-
-/// A connection that answered just now, and what it said. An idle one that died is replaced.
-async fn proven(pool: &Pool, mut lease: Lease) -> Result<(Lease, RootDse), DirectoryError> {
-    loop {
-        match lease.connection.root_dse(&pool.endpoint).await {
-            Ok(root) => {
-                pool.observe(&root);
-                return Ok((lease, root));
-            }
-            Err(_) if lease.reused => pool.forget_idle(),
-            Err(error) => {
-                pool.failed();
-                return Err(unavailable(pool, error));
-            }
-        }
-        drop(lease); // it holds the permit that the next one may need
-        lease = pool.lease().await?;
-    }
-}
-
-async fn probe(pool: &Pool) -> Result<RootDse, DirectoryError> {
-    let (lease, root) = proven(pool, pool.lease().await?).await?;
-    pool.give_back(lease);
-    Ok(root)
-}
-
-async fn search_at(pool: &Pool, search: &Search<'_>) -> Result<Vec<Entry>, DirectoryError> {
-    let (lease, entries, answer) = loop {
-        let lease = ready(pool, search.knowing).await?;
-        let answered = lease
-            .connection
-            .search(
-                search.base,
-                search.scope,
-                search.filter.to_owned(),
-                search.attributes,
-                search.limit,
-            )
-            .await;
-        match answered {
-            Ok((entries, answer)) => break (lease, entries, answer),
-            // the connection may have been dead all along
-            Err(_) if lease.reused => pool.forget_idle(),
-            Err(error) => {
-                pool.forget_idle();
-                pool.failed();
-                return Err(unavailable(pool, error));
-            }
-        }
-    };
-    let endpoint = pool.endpoint.to_string();
-    let cause = format!("the search ended with LDAP result {}", answer.result);
-    let error = match answer.result {
-        // 4: more than we asked for, which is already more than one
-        0 | 4 => {
-            pool.give_back(lease);
-            return Ok(entries);
-        }
-        32 => {
-            pool.give_back(lease);
-            return Ok(Vec::new());
-        }
-        1 | 3 | 11 | 51 | 52 | 80 => {
-            pool.failed();
-            return Err(DirectoryError::Unavailable { endpoint, cause });
-        }
-        10 | 8 | 13 | 50 => DirectoryError::Misconfigured { endpoint, cause },
-        _ => DirectoryError::Unexpected { endpoint, cause },
-    };
-    pool.give_back(lease);
-    Err(error)
-}
-
-/// Whether the password that was just set must be changed at once; not, where that cannot be read: the
-/// next reset will be looked at.
-async fn expired_at_once(pool: &Pool, connection: &Connection, guid: ObjectGuid) -> bool {
-    let Some(entry) = read_one(connection, &by_guid(guid), &["pwdLastSet"]).await else {
-        return false;
-    };
-    // without the attribute nothing is told: the service account may not read it
-    let Some(set) = entry.text("pwdLastSet") else {
-        return false;
-    };
-    let expired = pwd_last_set(Some(set)) == PwdLastSet::MustChange;
-    pool.unexpire_seen(!expired);
-    if expired {
-        tracing::warn!(endpoint = %pool.endpoint, "a reset left the password expired: Unexpire-Password is missing");
-    }
-    expired
-}
-
-/// What the service account may write on the object; None if that cannot be read.
-async fn allowed_on(
-    connection: &Connection,
-    guid: ObjectGuid,
-) -> Option<std::collections::BTreeSet<String>> {
-    let entry = read_one(connection, &by_guid(guid), &["allowedAttributesEffective"]).await?;
-    Some(allowed_attributes(&entry))
-}
-
-/// Says which rules the password broke, as far as the service account may read the policy.
-async fn name_broken_rules(
-    connection: &Connection,
-    guid: ObjectGuid,
-    change: &PasswordWrite,
-    now: OffsetDateTime,
-    with_history: bool,
-    explained: &mut Explained,
-) {
-    let Some(password) = change.new_password() else {
-        return;
-    };
-    let Some(account) = read_one(connection, &by_guid(guid), SUBJECT_ATTRIBUTES).await else {
-        return;
-    };
-    let subject = Subject::read(&account);
-    let holder = match &subject.settings_object {
-        Some(settings_object) => settings_object.clone(),
-        None => match domain_of(&account.dn) {
-            Some(domain) => filter::base(&domain),
-            None => return,
-        },
-    };
-    let Some(policy) = read_one(connection, &holder, POLICY_ATTRIBUTES)
-        .await
-        .and_then(|entry| Policy::read(&entry))
-    else {
-        return;
-    };
-    explained.violations = policy.violations(
-        password.expose_secret(),
-        &subject,
-        now,
-        with_history,
-        std::mem::take(&mut explained.violations),
-    );
-}
-
-async fn read_one(
-    connection: &Connection,
-    name: &str,
-    attributes: &'static [&'static str],
-) -> Option<Entry> {
-    let filter = "(objectClass=*)".to_owned();
-    let (entries, _) = connection
-        .search(name, Scope::Base, filter, attributes, 1)
-        .await
-        .ok()?;
-    entries.into_iter().next()
 }
 
 fn opened(answer: &Answer) -> Opens {

@@ -16,6 +16,7 @@ mod directory;
 mod distinguished_name;
 mod endpoint;
 mod error;
+mod exchange;
 mod explain;
 mod filter;
 mod observe;
@@ -27,6 +28,7 @@ mod reading;
 mod root_dse;
 pub mod scope;
 mod write;
+mod writing;
 
 pub use account::{Account, Found, Identifier, PwdLastSet};
 pub use changes::{Bearing, InvocationId, Position, Visit};
