@@ -5,17 +5,23 @@ use std::{sync::Arc, time::Duration};
 use ldap3::Scope;
 use operation::{DomainName, ObjectGuid};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::task::JoinSet;
 
 use crate::{
-    Account, ConfigurationError, DirectoryError, Endpoint, Found, Identifier, RootDse,
+    Account, ConfigurationError, ControllerReport, DirectoryError, Endpoint, Found, Identifier,
+    RootDse, Topology,
     account::{ACCOUNT_ATTRIBUTES, FOUND_ATTRIBUTES, account, found},
     clock::ControllerClock,
-    connection::{Answer, Connection, tls},
+    connection::{Answer, tls},
+    controllers::{Controllers, For},
     credentials::Credentials,
-    exchange::{Knowing, Search, by_guid, probe, search_at, unavailable},
+    discovery::Discovery,
+    dns::Dns,
+    exchange::{Knowing, Search, by_guid, nobody_asked, probe, search_at, unavailable},
     explain::bind_code,
     filter,
-    pool::Pool,
+    keeper::keep,
+    pool::{Blueprint, Pool},
     reading::Entry,
 };
 
@@ -25,8 +31,9 @@ const MOST_FOUND: i32 = 32;
 /// How to reach a directory.
 #[derive(Debug)]
 pub struct DirectoryConfig {
-    /// In the order in which they are to be asked.
+    /// The domain controllers; none, to have them found by DNS.
     pub endpoints: Vec<String>,
+    pub topology: Topology,
     pub ca_pem: Vec<u8>,
     pub account: String,
     pub password: SecretString,
@@ -36,11 +43,13 @@ pub struct DirectoryConfig {
     pub operation_timeout: Duration,
 }
 
-/// A pool of bound LDAPS connections to an ordered list of endpoints, with failover.
+/// Pools of bound LDAPS connections to a domain's controllers, with failover.
 #[derive(Debug)]
 pub struct Directory {
-    pools: Vec<Pool>,
+    pub(crate) controllers: Arc<Controllers>,
     pub(crate) time_out: Duration,
+    /// Aborted with the directory.
+    _keeper: JoinSet<()>,
 }
 
 /// Whether a password opens an account.
@@ -55,42 +64,75 @@ pub enum Opens {
 }
 
 impl Directory {
+    /// To be called within a runtime: the controllers are looked after in the background.
     pub fn new(config: DirectoryConfig) -> Result<Arc<Self>, ConfigurationError> {
         if config.account.is_empty() || config.password.expose_secret().is_empty() {
             return Err(ConfigurationError::NoCredentials);
         }
-        if config.endpoints.is_empty() {
-            return Err(ConfigurationError::NoEndpoint);
-        }
         if config.connections == 0 || config.operation_timeout.is_zero() {
             return Err(ConfigurationError::NoCapacity);
         }
-        let tls = tls(&config.ca_pem)?;
-        let credentials = Arc::new(Credentials::new(config.account, config.password));
-        let pools = config
+        let topology = &config.topology;
+        let endpoints = config
             .endpoints
             .iter()
-            .map(|endpoint| {
-                Ok(Pool::new(
-                    endpoint.parse::<Endpoint>()?,
-                    Arc::clone(&tls),
-                    Arc::clone(&credentials),
-                    config.connections,
-                    config.operation_timeout,
-                ))
-            })
-            .collect::<Result<_, ConfigurationError>>()?;
+            .map(|endpoint| endpoint.parse::<Endpoint>())
+            .collect::<Result<Vec<_>, _>>()?;
+        let referred = topology
+            .referral_hosts
+            .iter()
+            .map(|host| format!("ldaps://{host}").parse::<Endpoint>())
+            .collect::<Result<Vec<_>, _>>()?;
+        let discover = topology.discover.clone().filter(|_| endpoints.is_empty());
+        if endpoints.is_empty() && discover.is_none() {
+            return Err(ConfigurationError::NoEndpoint);
+        }
+        // addresses are left to the system, unless DNS is asked for the domain's controllers anyway
+        let dns = if discover.is_some() || !topology.dns_servers.is_empty() {
+            Some(Arc::new(Dns::new(&topology.dns_servers)?))
+        } else {
+            None
+        };
+        let discovery = discover.zip(dns.clone()).map(|(domain, dns)| Discovery {
+            dns,
+            domain,
+            site: topology.site.clone(),
+        });
+        let blueprint = Blueprint {
+            tls: tls(&config.ca_pem)?,
+            credentials: Arc::new(Credentials::new(config.account, config.password)),
+            connections: config.connections,
+            time_out: config.operation_timeout,
+            dns,
+            opened: Arc::default(),
+        };
+        let controllers = Arc::new(Controllers::new(blueprint, endpoints, referred, topology));
         Ok(Arc::new(Self {
-            pools,
+            _keeper: keep(&controllers, discovery),
+            controllers,
             time_out: config.operation_timeout,
         }))
+    }
+
+    /// What is known of every domain controller, in the order in which they are asked. Asks nobody.
+    pub fn controllers(&self) -> Vec<ControllerReport> {
+        self.controllers
+            .members()
+            .iter()
+            .map(|pool| pool.report())
+            .collect()
+    }
+
+    /// Every domain controller that a write may have been sent to, by this process or another.
+    pub fn perhaps_written_at(&self) -> Vec<String> {
+        self.controllers.perhaps_written_at()
     }
 
     /// Asks the first domain controller that answers about itself, connecting if need be.
     pub async fn probe(&self) -> Result<RootDse, DirectoryError> {
         let mut last = None;
-        for pool in self.in_order(None) {
-            match probe(pool).await {
+        for pool in self.controllers.wanted(For::Reading).await? {
+            match probe(&pool).await {
                 Ok(root) => return Ok(root),
                 Err(error) => last = Some(error),
             }
@@ -98,13 +140,14 @@ impl Directory {
                 break;
             }
         }
-        Err(last.unwrap_or_else(|| self.nobody(None)))
+        Err(last.unwrap_or_else(nobody_asked))
     }
 
     /// Asks every domain controller about itself, for telling each one's health.
     pub async fn probe_each(&self) -> Vec<(String, Result<RootDse, DirectoryError>)> {
+        let pools = self.controllers.members();
         futures_util::future::join_all(
-            self.pools
+            pools
                 .iter()
                 .map(|pool| async move { (pool.endpoint.to_string(), probe(pool).await) }),
         )
@@ -113,10 +156,9 @@ impl Directory {
 
     /// What is known of one domain controller's clock.
     pub fn clock_of(&self, domain_controller: &str) -> ControllerClock {
-        self.pools
-            .iter()
-            .find(|pool| pool.endpoint.to_string() == domain_controller)
-            .map(Pool::clock)
+        self.controllers
+            .at(domain_controller)
+            .map(|pool| pool.clock())
             .unwrap_or_default()
     }
 
@@ -134,13 +176,14 @@ impl Directory {
             limit: MOST_FOUND,
             knowing: Knowing::Nothing,
         };
-        let (entries, _) = self.search(&search, None).await?;
+        let (entries, _) = self.search(&search, For::Reading).await?;
         Ok(entries.iter().filter_map(found).collect())
     }
 
-    /// Reads an account. None if there is no object with this GUID in the domain.
+    /// Reads an account where it would be written to. None if there is no object with this GUID in the
+    /// domain.
     pub async fn read_account(&self, guid: ObjectGuid) -> Result<Option<Account>, DirectoryError> {
-        self.account(guid, None).await
+        self.account(guid, For::Writing).await
     }
 
     /// Reads an account at one domain controller only: another may not have heard of a write yet.
@@ -149,13 +192,13 @@ impl Directory {
         guid: ObjectGuid,
         domain_controller: &str,
     ) -> Result<Option<Account>, DirectoryError> {
-        self.account(guid, Some(domain_controller)).await
+        self.account(guid, For::At(domain_controller)).await
     }
 
     async fn account(
         &self,
         guid: ObjectGuid,
-        only: Option<&str>,
+        wanted: For<'_>,
     ) -> Result<Option<Account>, DirectoryError> {
         let search = Search {
             base: &by_guid(guid),
@@ -165,7 +208,7 @@ impl Directory {
             limit: 1,
             knowing: Knowing::Clock,
         };
-        let (entries, pool) = self.search(&search, only).await?;
+        let (entries, pool) = self.search(&search, wanted).await?;
         let endpoint = pool.endpoint.to_string();
         entries
             .first()
@@ -184,7 +227,7 @@ impl Directory {
         user_principal_name_or_dn: &str,
         password: &SecretString,
     ) -> Result<Opens, DirectoryError> {
-        self.opens_in(user_principal_name_or_dn, password, None)
+        self.opens_in(user_principal_name_or_dn, password, For::Reading)
             .await
     }
 
@@ -195,48 +238,55 @@ impl Directory {
         password: &SecretString,
         domain_controller: &str,
     ) -> Result<Opens, DirectoryError> {
-        self.opens_in(user_principal_name_or_dn, password, Some(domain_controller))
-            .await
+        self.opens_in(
+            user_principal_name_or_dn,
+            password,
+            For::At(domain_controller),
+        )
+        .await
     }
 
     async fn opens_in(
         &self,
         name: &str,
         password: &SecretString,
-        only: Option<&str>,
+        wanted: For<'_>,
     ) -> Result<Opens, DirectoryError> {
         // RFC 4513 5.1.2: without a name or a password the bind is anonymous, and succeeds
         if name.is_empty() || password.expose_secret().is_empty() {
             return Ok(Opens::No);
         }
         let mut last = None;
-        for pool in self.in_order(only) {
-            let tls = Arc::clone(&pool.tls);
-            let connection = match Connection::open(&pool.endpoint, tls, pool.time_out).await {
+        for pool in self.controllers.wanted(wanted).await? {
+            let admitted = match pool.admit() {
+                Ok(()) => pool.open().await,
+                Err(left_alone) => Err(left_alone),
+            };
+            let connection = match admitted {
                 Ok(connection) => connection,
                 Err(error) => {
-                    last = Some(error.at(&pool.endpoint));
+                    last = Some(error);
                     continue;
                 }
             };
             // sent once only: a repeat would count twice towards the lockout
             return match connection.bind(name, password).await {
                 Ok(answer) => Ok(opened(&answer)),
-                Err(error) => Err(unavailable(pool, error)),
+                Err(error) => Err(unavailable(&pool, error)),
             };
         }
-        Err(last.unwrap_or_else(|| self.nobody(only)))
+        Err(last.unwrap_or_else(nobody_asked))
     }
 
     /// Reads from the first domain controller that answers. Reads may be repeated freely.
     async fn search(
         &self,
         search: &Search<'_>,
-        only: Option<&str>,
-    ) -> Result<(Vec<Entry>, &Pool), DirectoryError> {
+        wanted: For<'_>,
+    ) -> Result<(Vec<Entry>, Arc<Pool>), DirectoryError> {
         let mut last = None;
-        for pool in self.in_order(only) {
-            match search_at(pool, search).await {
+        for pool in self.controllers.wanted(wanted).await? {
+            match search_at(&pool, search).await {
                 Ok(entries) => return Ok((entries, pool)),
                 Err(error) => last = Some(error),
             }
@@ -244,26 +294,7 @@ impl Directory {
                 break; // the account is refused: asking on would only count to its lockout
             }
         }
-        Err(last.unwrap_or_else(|| self.nobody(only)))
-    }
-
-    /// The endpoints as configured, those that failed a moment ago last.
-    pub(crate) fn in_order(&self, only: Option<&str>) -> impl Iterator<Item = &Pool> + use<'_> {
-        let mut pools: Vec<&Pool> = self
-            .pools
-            .iter()
-            .filter(|pool| only.is_none_or(|only| pool.endpoint.to_string() == only))
-            .collect();
-        pools.sort_by_key(|pool| pool.rests());
-        pools.into_iter()
-    }
-
-    pub(crate) fn nobody(&self, only: Option<&str>) -> DirectoryError {
-        let known: Vec<String> = self.pools.iter().map(|p| p.endpoint.to_string()).collect();
-        DirectoryError::Misconfigured {
-            endpoint: only.map_or_else(|| known.join(", "), str::to_owned),
-            cause: "it is not one of the configured domain controllers".to_owned(),
-        }
+        Err(last.unwrap_or_else(nobody_asked))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use ldap3::Scope;
 use operation::ObjectGuid;
+use tokio::time::Instant;
 
 use crate::{
     DirectoryError, RootDse,
@@ -47,6 +48,14 @@ pub(crate) fn by_guid(guid: ObjectGuid) -> String {
     format!("<GUID={guid}>")
 }
 
+/// There was no domain controller in the list, which those who make it exclude.
+pub(crate) fn nobody_asked() -> DirectoryError {
+    DirectoryError::Unavailable {
+        endpoint: "the domain".to_owned(),
+        cause: "no domain controller was asked".to_owned(),
+    }
+}
+
 pub(crate) fn unavailable(pool: &Pool, error: CallError) -> DirectoryError {
     DirectoryError::Unavailable {
         endpoint: pool.endpoint.to_string(),
@@ -67,19 +76,37 @@ pub(crate) async fn ready(pool: &Pool, knowing: Knowing) -> Result<Lease, Direct
 /// A connection that answered just now, and what it said. An idle one that died is replaced.
 async fn proven(pool: &Pool, mut lease: Lease) -> Result<(Lease, RootDse), DirectoryError> {
     loop {
+        let began = Instant::now();
         match lease.connection.root_dse(&pool.endpoint).await {
             Ok(root) => {
-                pool.observe(&root);
+                pool.observe(root.clone());
                 return Ok((lease, root));
             }
-            Err(_) if lease.reused => pool.forget_idle(),
+            Err(_) if lease.reused && began.elapsed() < pool.time_out => pool.forget_idle(),
             Err(error) => {
-                pool.failed();
-                return Err(unavailable(pool, error));
+                let error = unavailable(pool, error);
+                pool.came_to_nothing(began, error.clone());
+                return Err(error);
             }
         }
         drop(lease); // it holds the permit that the next one may need
         lease = pool.lease().await?;
+    }
+}
+
+/// A connection of its own that the controller has answered on, without a bind; None where it does not.
+pub(crate) async fn ask_itself(pool: &Pool) -> Option<Connection> {
+    let connection = pool.open().await.ok()?;
+    let began = Instant::now();
+    match connection.root_dse(&pool.endpoint).await {
+        Ok(root) => {
+            pool.observe(root);
+            Some(connection)
+        }
+        Err(error) => {
+            pool.came_to_nothing(began, unavailable(pool, error));
+            None
+        }
     }
 }
 
@@ -95,6 +122,7 @@ pub(crate) async fn search_at(
 ) -> Result<Vec<Entry>, DirectoryError> {
     let (lease, entries, answer) = loop {
         let lease = ready(pool, search.knowing).await?;
+        let began = Instant::now();
         let answered = lease
             .connection
             .search(
@@ -108,11 +136,12 @@ pub(crate) async fn search_at(
         match answered {
             Ok((entries, answer)) => break (lease, entries, answer),
             // the connection may have been dead all along
-            Err(_) if lease.reused => pool.forget_idle(),
+            Err(_) if lease.reused && began.elapsed() < pool.time_out => pool.forget_idle(),
             Err(error) => {
                 pool.forget_idle();
-                pool.failed();
-                return Err(unavailable(pool, error));
+                let error = unavailable(pool, error);
+                pool.came_to_nothing(began, error.clone());
+                return Err(error);
             }
         }
     };
@@ -129,7 +158,7 @@ pub(crate) async fn search_at(
             return Ok(Vec::new());
         }
         1 | 3 | 11 | 51 | 52 | 80 => {
-            pool.failed();
+            pool.rest(); // it answers, and cannot do this now
             return Err(DirectoryError::Unavailable { endpoint, cause });
         }
         10 | 8 | 13 | 50 => DirectoryError::Misconfigured { endpoint, cause },

@@ -6,12 +6,13 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::{
-    DeadlineInstant, Directory, DirectoryError, Explained, PasswordWrite, PwdLastSet, WriteError,
-    WriteReceipt,
+    DeadlineInstant, Directory, Explained, PasswordWrite, PwdLastSet, WriteError, WriteReceipt,
     account::{allowed_attributes, pwd_last_set},
+    breaker::Failure,
     connection::{Answer, CallError, Connection},
+    controllers::For,
     domain_of,
-    exchange::{Knowing, by_guid, read_one, ready},
+    exchange::{Knowing, by_guid, nobody_asked, read_one, ready, unavailable},
     explain::{explain, name_missing_right},
     filter,
     policy::{POLICY_ATTRIBUTES, Policy, SUBJECT_ATTRIBUTES, Subject},
@@ -23,24 +24,43 @@ use crate::{
 struct Sent {
     lease: Lease,
     policy_hints: Option<&'static str>,
+    sent_at: Instant,
     began: OffsetDateTime,
     ended: OffsetDateTime,
     answer: Result<Answer, CallError>,
 }
 
+/// Why a write came to nothing at one domain controller.
+enum Unwritten {
+    /// To be done elsewhere, and how to explain that if it is not.
+    Referred(Vec<String>, Explained),
+    For(WriteError),
+}
+
+impl From<WriteError> for Unwritten {
+    fn from(error: WriteError) -> Self {
+        Self::For(error)
+    }
+}
+
+/// RFC 4511 4.1.9.
+const REFERRAL: u32 = 10;
+
 impl Directory {
-    /// Carries out a write as one modify, at the first domain controller that can be reached. The
-    /// modify is sent only if its own time-out still ends before `at`. A refusal that comes out of it
-    /// as transient is one that waiting may help: every domain controller has been asked.
+    /// Carries out a write as one modify, at the first writable domain controller that can be reached.
+    /// The modify is sent only if its own time-out still ends before `at`. A refusal that comes out of
+    /// it as transient is one that waiting may help: every domain controller has been asked.
     pub async fn write(
         &self,
         guid: ObjectGuid,
         change: &PasswordWrite,
         at: DeadlineInstant,
     ) -> Result<WriteReceipt, WriteError> {
+        let pools = self.controllers.wanted(For::Writing).await;
+        let pools = pools.map_err(|error| WriteError::CertainlyNot(error.explained()))?;
         let (mut last, mut away) = (None, false);
-        for pool in self.in_order(None) {
-            match self.write_at(pool, guid, change, at).await {
+        for pool in pools {
+            match self.write_or_follow(&pool, guid, change, at).await {
                 Err(WriteError::CertainlyNot(explained)) if explained.transient => {
                     away |= explained.reason == Reason::ForestUnavailable;
                     last = Some(explained);
@@ -48,12 +68,48 @@ impl Directory {
                 decided => return decided,
             }
         }
-        let last = last.unwrap_or_else(|| self.nobody(None).explained());
+        let last = last.unwrap_or_else(|| nobody_asked().explained());
         // one that is away comes back; one that cannot do it does not learn it meanwhile
         Err(WriteError::CertainlyNot(Explained {
             transient: away,
             ..last
         }))
+    }
+
+    /// Writes at one domain controller, or at the one that it refers to: one hop, and only to a host
+    /// on the allow-list, for the password goes with it.
+    async fn write_or_follow(
+        &self,
+        pool: &Pool,
+        guid: ObjectGuid,
+        change: &PasswordWrite,
+        at: DeadlineInstant,
+    ) -> Result<WriteReceipt, WriteError> {
+        let (urls, explained) = match self.write_at(pool, guid, change, at).await {
+            Err(Unwritten::Referred(urls, explained)) => (urls, explained),
+            Err(Unwritten::For(error)) => return Err(error),
+            Ok(receipt) => return Ok(receipt),
+        };
+        let not_followed = |why: String| {
+            WriteError::CertainlyNot(Explained {
+                detail: format!("{}: {}; {why}", pool.endpoint, explained.detail),
+                ..explained.clone()
+            })
+        };
+        let to = self.controllers.referred_to(&urls).map_err(|hosts| {
+            not_followed(format!(
+                "it names {hosts}, which is none of the domain's known controllers and not in referral_hosts"
+            ))
+        })?;
+        tracing::debug!(from = %pool.endpoint, to = %to.endpoint, "referred");
+        match self.write_at(&to, guid, change, at).await {
+            Err(Unwritten::Referred(..)) => Err(not_followed(format!(
+                "{} refers further, and only one referral is followed",
+                to.endpoint
+            ))),
+            Err(Unwritten::For(error)) => Err(error),
+            Ok(receipt) => Ok(receipt),
+        }
     }
 
     /// Sends the modify once; again only when it certainly was not sent.
@@ -73,6 +129,15 @@ impl Directory {
                     ..error.explained()
                 })
             })?;
+            if pool.is_read_only() == Some(true) {
+                pool.give_back(lease);
+                return Err(WriteError::CertainlyNot(Explained {
+                    reason: Reason::DirectoryMisconfigured,
+                    detail: format!("{} is read-only", pool.endpoint),
+                    violations: Vec::new(),
+                    transient: true,
+                }));
+            }
             if Instant::now() + self.time_out > at {
                 pool.give_back(lease);
                 return Err(WriteError::CertainlyNot(Explained {
@@ -89,7 +154,7 @@ impl Directory {
                     return Err(WriteError::CertainlyNot(explained));
                 }
             };
-            let began = OffsetDateTime::now_utc();
+            let (sent_at, began) = (Instant::now(), OffsetDateTime::now_utc());
             let answer = lease
                 .connection
                 .modify(
@@ -106,6 +171,7 @@ impl Directory {
             return Ok(Sent {
                 lease,
                 policy_hints,
+                sent_at,
                 began,
                 ended,
                 answer,
@@ -119,11 +185,11 @@ impl Directory {
         guid: ObjectGuid,
         change: &PasswordWrite,
         at: DeadlineInstant,
-    ) -> Result<WriteReceipt, WriteError> {
-        let certainly_not = |error: DirectoryError| WriteError::CertainlyNot(error.explained());
+    ) -> Result<WriteReceipt, Unwritten> {
         let Sent {
             lease,
             policy_hints,
+            sent_at,
             began,
             ended,
             answer: sent,
@@ -143,6 +209,12 @@ impl Directory {
                     expired_at_once,
                 })
             }
+            Ok(answer) if answer.result == REFERRAL => {
+                pool.give_back(lease);
+                pool.rest();
+                let explained = explain(change, answer.result, &answer.text);
+                Err(Unwritten::Referred(answer.referrals, explained))
+            }
             Ok(answer) => {
                 let mut explained = explain(change, answer.result, &answer.text);
                 if matches!(
@@ -159,27 +231,27 @@ impl Directory {
                     name_broken_rules(&lease.connection, guid, change, now, history, broken).await;
                 }
                 if explained.transient {
-                    pool.failed();
+                    pool.rest(); // it answers, and cannot do this, or not now
                 } else {
                     pool.give_back(lease);
                 }
-                Err(WriteError::CertainlyNot(explained))
+                Err(WriteError::CertainlyNot(explained).into())
             }
             Err(CallError::NotSent) => {
-                pool.failed();
-                let error = DirectoryError::Unavailable {
-                    endpoint: pool.endpoint.to_string(),
-                    cause: CallError::NotSent.cause(),
-                };
-                Err(certainly_not(error))
+                let error = unavailable(pool, CallError::NotSent);
+                pool.failed(Failure::Faltered, error.clone());
+                Err(WriteError::CertainlyNot(error.explained()).into())
             }
-            Err(CallError::Lost(cause)) => {
+            Err(lost @ CallError::Lost(_)) => {
                 pool.forget_idle();
-                pool.failed();
+                let error = unavailable(pool, lost);
+                pool.came_to_nothing(sent_at, error.clone());
                 Err(WriteError::Unknown {
-                    problem: format!("{}: {cause}", pool.endpoint),
+                    problem: error.to_string(),
+                    domain_controller: pool.endpoint.to_string(),
                     policy_hints,
-                })
+                }
+                .into())
             }
         }
     }

@@ -8,7 +8,8 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use chassis::config;
-use directory::{Directory, DirectoryConfig, scope::Scope};
+use directory::{ControllerChoice, Directory, DirectoryConfig, Topology, scope::Scope};
+use operation::DomainName;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -228,6 +229,7 @@ fn domains(
             // the domain controllers, not the catalog: the catalog lacks mS-DS-ConsistencyGuid
             let directory = Directory::new(DirectoryConfig {
                 endpoints: domain.domain_controllers.clone(),
+                topology: topology(forest, &domain.name),
                 ca_pem: ca_pem.clone(),
                 account: account.clone(),
                 password: config::read_secret(password_file)?,
@@ -253,4 +255,19 @@ fn domains(
             }))
         })
         .collect()
+}
+
+/// Where the domain's controllers come from, and which is asked first.
+fn topology(forest: &config::Forest, domain: &DomainName) -> Topology {
+    Topology {
+        discover: Some(domain.clone()),
+        dns_servers: forest.dns_servers.clone(),
+        site: forest.site.clone(),
+        choice: match forest.domain_controller_choice {
+            config::ControllerChoice::PdcFirst => ControllerChoice::PdcFirst,
+            config::ControllerChoice::Nearest => ControllerChoice::Nearest,
+            config::ControllerChoice::Listed => ControllerChoice::Listed,
+        },
+        referral_hosts: forest.referral_hosts.clone(),
+    }
 }

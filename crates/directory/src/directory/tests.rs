@@ -96,6 +96,7 @@ impl Controller {
         });
         Directory::new(DirectoryConfig {
             endpoints: vec![endpoint],
+            topology: Topology::default(),
             ca_pem: certificate.cert.pem().into_bytes(),
             account: "svc@corp.example.com".to_owned(),
             password: "secret".into(),
