@@ -16,6 +16,8 @@ use crate::{ConfigurationError, Endpoint, srv::Record};
 const TIME_OUT: Duration = Duration::from_secs(2);
 /// Of all questions that answer one of ours.
 const PATIENCE: Duration = Duration::from_secs(6);
+/// The same where somebody waits to connect, and an older answer may do.
+const ADDRESS_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) struct Dns {
     resolver: TokioResolver,
@@ -100,7 +102,8 @@ impl Dns {
         if let Ok(address) = host.parse() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
-        match timeout(PATIENCE, self.resolver.lookup_ip(format!("{host}."))).await {
+        let found = self.resolver.lookup_ip(format!("{host}."));
+        match timeout(ADDRESS_PATIENCE, found).await {
             Ok(Ok(found)) => Ok(found
                 .iter()
                 .map(|address| SocketAddr::new(address, port))

@@ -37,6 +37,10 @@ pub(crate) const LATELY: Duration = Duration::from_millis(618);
 /// again would cost each reset a round trip. Where it was found missing, every reset is looked at.
 const UNEXPIRE_PROVEN_FOR: Duration = Duration::from_mins(1);
 
+/// How long a host is taken to stay at its addresses. A domain controller often serves DNS too: when it is
+/// away, nobody should have to ask it first.
+const ADDRESSES_HOLD: Duration = Duration::from_mins(1);
+
 /// How much a new measurement of the latency counts against those before.
 const LATENCY_WEIGHT: u32 = 4;
 
@@ -65,6 +69,7 @@ struct State {
     is_read_only: Option<bool>,
     /// Where its name was last found.
     addresses: Vec<SocketAddr>,
+    found_at: Option<Instant>,
 }
 
 /// What every pool of a directory is made with.
@@ -130,6 +135,7 @@ impl Pool {
             is_pdc: None,
             is_read_only: None,
             addresses: Vec::new(),
+            found_at: None,
         };
         Self {
             endpoint,
@@ -232,9 +238,20 @@ impl Pool {
         let Some(dns) = &self.made_with.dns else {
             return Ok(None);
         };
+        {
+            let state = self.state();
+            if state
+                .found_at
+                .is_some_and(|at| at.elapsed() < ADDRESSES_HOLD)
+            {
+                return Ok(Some(state.addresses.clone()));
+            }
+        }
         match dns.addresses(&self.endpoint).await {
             Ok(addresses) => {
-                self.state().addresses.clone_from(&addresses);
+                let mut state = self.state();
+                state.addresses.clone_from(&addresses);
+                state.found_at = Some(Instant::now());
                 Ok(Some(addresses))
             }
             Err(problem) => {

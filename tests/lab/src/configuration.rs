@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::forest::{FORESTS, ForestPlan};
+use crate::forest::{ADDED, FORESTS, ForestPlan};
 use crate::place::{AMQP_PORT, AUDIT_PORTS, POSTGRES_PORT, Place, TRACES_PORT};
-use crate::{broker, database, seals, secret, tokens};
+use crate::wanted::Wanted;
+use crate::{broker, database, seals, second, secret, tokens};
 
 pub(crate) fn file(place: &Place) -> PathBuf {
     place.path("config.toml")
@@ -20,20 +21,51 @@ fn forest(place: &Place, forest: &ForestPlan) -> anyhow::Result<Value> {
     for account in ["svc-writeback", "svc-writeback-read"] {
         secret::password(&forest.password_file(place, account))?;
     }
-    Ok(json!({
+    let mut controllers = json!({ "domain_controllers": [forest.ldaps()] });
+    let mut dns = json!({});
+    if is_discovered(forest) {
+        controllers = json!({});
+        dns = json!({ "dns_servers": [format!("{}:53", forest.address)] });
+    } else if forest.id == second::OF.id && Wanted::load(place)?.second_controller {
+        controllers = json!({ "domain_controllers": [forest.ldaps(), second::ldaps()] });
+    }
+    let mut domain = json!({
+        "name": forest.domain,
+        "include": [forest.base_dn],
+        "exclude": [out_of_scope(forest)],
+    });
+    add(&mut domain, controllers);
+    let mut section = json!({
         "id": forest.id,
         "ca_file": forest.authority(place),
         "account": forest.account("svc-writeback"),
         "account_password_file": forest.password_file(place, "svc-writeback"),
         "reader_account": forest.account("svc-writeback-read"),
         "reader_account_password_file": forest.password_file(place, "svc-writeback-read"),
-        "domains": [{
-            "name": forest.domain,
-            "domain_controllers": [forest.ldaps()],
-            "include": [forest.base_dn],
-            "exclude": [out_of_scope(forest)],
-        }],
-    }))
+        "domains": [domain],
+    });
+    add(&mut section, dns);
+    Ok(section)
+}
+
+fn add(to: &mut Value, more: Value) {
+    if let (Value::Object(to), Value::Object(more)) = (to, more) {
+        to.extend(more);
+    }
+}
+
+/// In one of the forests the services find the domain controller by DNS.
+fn is_discovered(forest: &ForestPlan) -> bool {
+    FORESTS.last().is_some_and(|last| last.id == forest.id)
+}
+
+/// What the services call its first domain controller.
+pub(crate) fn first_controller(forest: &ForestPlan) -> String {
+    if is_discovered(forest) {
+        forest.announced_ldaps()
+    } else {
+        forest.ldaps()
+    }
 }
 
 pub(crate) fn out_of_scope(forest: &ForestPlan) -> String {
@@ -47,6 +79,12 @@ pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
         signing.serialize_pem().as_bytes(),
     )?;
     write(place, FORESTS.iter())
+}
+
+/// The file with the forests there are.
+pub(crate) fn rewrite(place: &Place) -> anyhow::Result<()> {
+    let added = Wanted::load(place)?.writers.then_some(&ADDED);
+    write(place, FORESTS.iter().chain(added))
 }
 
 /// The file with these forests; all else in it is always the same.

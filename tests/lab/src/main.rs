@@ -1,4 +1,4 @@
-//! `writeback-lab up|down`: starts and stops the lab. `add-forest|remove-forest`: changes it while it runs.
+//! `writeback-lab up|down`: starts and stops the lab. `add-…|remove-…`: changes it while it runs.
 
 use std::process::ExitCode;
 
@@ -28,6 +28,10 @@ enum Command {
     AddForest,
     /// Take the third forest out again
     RemoveForest,
+    /// Add a second domain controller to the first forest of the running lab
+    AddController,
+    /// Take the second domain controller out again
+    RemoveController,
     /// Keep everything running (started by `up`, in the background)
     #[command(hide = true)]
     Supervise {
@@ -59,6 +63,8 @@ async fn run() -> anyhow::Result<()> {
         Command::Down => lab::down(&place).await,
         Command::AddForest => lab::add_forest(&place).await,
         Command::RemoveForest => lab::remove_forest(&place).await,
+        Command::AddController => lab::add_controller(&place).await,
+        Command::RemoveController => lab::remove_controller(&place).await,
         Command::Supervise {
             infrastructure_only,
         } => lab::supervise(&place, infrastructure_only).await,

@@ -12,7 +12,7 @@ use crate::place::{AUDIT_PORTS, INTAKE_PORTS, Place};
 use crate::process::{Process, Recipe};
 use crate::tokens::Tokens;
 use crate::wanted::Wanted;
-use crate::{broker, configuration, database, seals, secret, services, tokens};
+use crate::{broker, configuration, database, seals, second, secret, services, tokens};
 
 const TICK: Duration = Duration::from_millis(250);
 /// How long writers have to end by themselves once their forest is out of the configuration.
@@ -121,7 +121,7 @@ async fn run(
     }
 }
 
-/// Starts and dismisses what belongs to the forest that can be added.
+/// Starts and dismisses what belongs to the forest and the domain controller that can be added.
 fn obey(
     place: &Place,
     wanted: Wanted,
@@ -131,8 +131,11 @@ fn obey(
     let name = ADDED.domain_controller_name();
     let prefix = services::writers_prefix(&ADDED);
     let is_writer = |process: &Process| process.recipe.name.starts_with(&prefix);
+    let second = second::name();
     for process in processes.iter_mut() {
-        if process.recipe.name == name && !wanted.domain_controller {
+        let unwanted = (process.recipe.name == name && !wanted.domain_controller)
+            || (process.recipe.name == second && !wanted.second_controller);
+        if unwanted {
             process.dismiss(Duration::ZERO);
         }
         if is_writer(process) && !wanted.writers {
@@ -141,6 +144,13 @@ fn obey(
     }
     if wanted.domain_controller && !processes.iter().any(|process| process.recipe.name == name) {
         processes.push(Process::start(ADDED.domain_controller(place))?);
+    }
+    if wanted.second_controller
+        && !processes
+            .iter()
+            .any(|process| process.recipe.name == second)
+    {
+        processes.push(Process::start(second::recipe(place))?);
     }
     if wanted.writers && !infrastructure_only && !processes.iter().any(is_writer) {
         for recipe in services::added_writers(place, &ADDED) {
@@ -198,6 +208,7 @@ fn describe(
             id: forest.id.to_owned(),
             domain: forest.domain.to_owned(),
             ldaps: forest.ldaps(),
+            known_as: configuration::first_controller(forest),
             ca: forest.authority(place),
             base_dn: forest.base_dn.to_owned(),
             administrator: forest.account("Administrator"),

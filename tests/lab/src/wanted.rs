@@ -21,6 +21,9 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) struct Wanted {
     pub(crate) domain_controller: bool,
     pub(crate) writers: bool,
+    /// Of the first forest.
+    #[serde(default)]
+    pub(crate) second_controller: bool,
 }
 
 impl Wanted {
@@ -33,7 +36,23 @@ impl Wanted {
         }
     }
 
-    fn store(self, place: &Place) -> anyhow::Result<()> {
+    pub(crate) fn with_second_controller(self, second_controller: bool) -> Self {
+        Self {
+            second_controller,
+            ..self
+        }
+    }
+
+    /// The added forest as it is to be; all else stays.
+    fn forest(self, domain_controller: bool, writers: bool) -> Self {
+        Self {
+            domain_controller,
+            writers,
+            ..self
+        }
+    }
+
+    pub(crate) fn store(self, place: &Place) -> anyhow::Result<()> {
         secret::write_private(&place.wanted(), serde_json::to_string(&self)?.as_bytes())
     }
 }
@@ -44,17 +63,13 @@ pub async fn add_forest(place: &Place) -> anyhow::Result<()> {
     let lab = running(place)?;
     ensure!(
         !lab.forests.iter().any(|forest| forest.id == ADDED.id)
-            && Wanted::load(place)? == Wanted::default(),
+            && !Wanted::load(place)?.domain_controller,
         "the lab has forest {} already",
         ADDED.id
     );
     ADDED.prepare(place).await?;
     broker::add_writers(place, &ADDED).await?;
-    Wanted {
-        domain_controller: true,
-        writers: false,
-    }
-    .store(place)?;
+    Wanted::load(place)?.forest(true, false).store(place)?;
     until("its domain controller answers", async || {
         ADDED.answers(place).await
     })
@@ -63,11 +78,7 @@ pub async fn add_forest(place: &Place) -> anyhow::Result<()> {
     say(begun, "is provisioned, peopled and started");
     seals::add(place, &ADDED)?;
     configuration::write(place, FORESTS.iter().chain([&ADDED]))?;
-    Wanted {
-        domain_controller: true,
-        writers: true,
-    }
-    .store(place)?;
+    Wanted::load(place)?.forest(true, true).store(place)?;
     say(begun, "is in the configuration");
     until("its writers are ready", async || {
         let described =
@@ -87,7 +98,7 @@ pub async fn remove_forest(place: &Place) -> anyhow::Result<()> {
     let begun = Instant::now();
     running(place)?;
     ensure!(
-        Wanted::load(place)? != Wanted::default(),
+        Wanted::load(place)?.domain_controller,
         "the lab has no forest {}",
         ADDED.id
     );
@@ -95,11 +106,7 @@ pub async fn remove_forest(place: &Place) -> anyhow::Result<()> {
     seals::remove(place, &ADDED)?;
     say(begun, "is out of the configuration");
     // the writers end by themselves; they are only not started again
-    Wanted {
-        domain_controller: true,
-        writers: false,
-    }
-    .store(place)?;
+    Wanted::load(place)?.forest(true, false).store(place)?;
     let prefix = services::writers_prefix(&ADDED);
     until("its writers have ended", async || {
         running(place).is_ok_and(|lab| {
@@ -116,7 +123,7 @@ pub async fn remove_forest(place: &Place) -> anyhow::Result<()> {
         nobody_asks(place).await.unwrap_or(false)
     })
     .await?;
-    Wanted::default().store(place)?;
+    Wanted::load(place)?.forest(false, false).store(place)?;
     let name = ADDED.domain_controller_name();
     until("its domain controller has ended", async || {
         running(place).is_ok_and(|lab| {
@@ -167,7 +174,7 @@ fn say(begun: Instant, what: &str) {
     );
 }
 
-fn running(place: &Place) -> anyhow::Result<Lab> {
+pub(crate) fn running(place: &Place) -> anyhow::Result<Lab> {
     ensure!(
         running_supervisor(place).is_some(),
         "no lab is running: run `make up`"
@@ -175,13 +182,12 @@ fn running(place: &Place) -> anyhow::Result<Lab> {
     Lab::load_from(place)
 }
 
-async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
+pub(crate) async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
     let until = Instant::now() + PATIENCE;
     while !done().await {
         if Instant::now() > until {
             bail!(
-                "forest {}: waited {} s in vain until {what}; see the logs",
-                ADDED.id,
+                "waited {} s in vain until {what}; see the logs",
                 PATIENCE.as_secs()
             );
         }

@@ -26,6 +26,7 @@ pub struct DomainController {
 pub(crate) struct Knowledge {
     pub(crate) policy: Policy,
     pub(crate) controls: Vec<String>,
+    pub(crate) capabilities: Vec<String>,
     pub(crate) service_password: String,
     clock_ahead: time::Duration,
     changing: Mutex<Changing>,
@@ -48,6 +49,7 @@ impl DomainController {
         let knowledge = Arc::new(Knowledge {
             policy: script.policy,
             controls: script.controls.into_iter().collect(),
+            capabilities: script.capabilities.into_iter().collect(),
             service_password: script.service_password,
             clock_ahead: script.clock_ahead,
             changing: Mutex::new(Changing {

@@ -34,7 +34,7 @@ fn configuration() -> anyhow::Result<PathBuf> {
     Ok(Place::of_this_repository()?.directory().join("config.toml"))
 }
 
-async fn lab(command: &str) -> anyhow::Result<()> {
+pub(crate) async fn lab(command: &str) -> anyhow::Result<()> {
     let program = Place::of_this_repository()?.binary("writeback-lab");
     let done = tokio::process::Command::new(program)
         .arg(command)

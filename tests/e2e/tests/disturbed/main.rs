@@ -10,6 +10,7 @@
 
 mod anchors;
 mod broker;
+mod controllers;
 mod database;
 mod errand;
 mod forests;

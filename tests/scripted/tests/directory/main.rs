@@ -9,6 +9,7 @@
 
 mod accounts;
 mod availability;
+mod controllers;
 mod lost;
 mod malformed;
 mod policy_hints;
