@@ -73,15 +73,8 @@ async fn join(place: &Place) -> anyhow::Result<()> {
     fs::write(folder.join("resolv.conf"), format!("nameserver {first}\n"))?;
     let password = secret::password(&OF.password_file(place, "administrator"))?;
     // in a file, for a command line is there for every process to read
-    let credentials = folder.join("credentials");
-    secret::write_private(
-        &credentials,
-        format!(
-            "username = Administrator\npassword = {password}\ndomain = {}\n",
-            OF.id.to_uppercase()
-        )
-        .as_bytes(),
-    )?;
+    let credentials = folder.join("password");
+    secret::write_private(&credentials, password.as_bytes())?;
     let configuration = folder.join("join.conf");
     fs::write(
         &configuration,
@@ -96,10 +89,10 @@ async fn join(place: &Place) -> anyhow::Result<()> {
         .into();
     program.push(format!("--server=dc1.{domain}").into());
     program.push(format!("--configfile={}", configuration.display()).into());
-    program.push(format!("--authentication-file={}", credentials.display()).into());
     program.push(format!("--targetdir={}", folder.display()).into());
     program.extend(
         [
+            "--username=Administrator",
             "--use-kerberos=off",
             "--dns-backend=NONE",
             "--no-dns-updates",
@@ -112,7 +105,7 @@ async fn join(place: &Place) -> anyhow::Result<()> {
     }
     let (program, arguments) = as_a_neighbour(place, &program);
     let mut command = Command::new(program);
-    command.args(arguments);
+    command.args(arguments).env("PASSWD_FILE", &credentials);
     let joined = run_with_input(command, "", "samba-tool domain join");
     tokio::time::timeout(JOIN_TAKES_AT_MOST, joined)
         .await
