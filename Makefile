@@ -4,7 +4,7 @@ LAB  := $(SUDO) target/debug/writeback-lab
 # Some tests stop and kill the lab's processes: what is built as a user is then run as root.
 RUN  := $(if $(SUDO),--config "target.'cfg(all())'.runner='sudo -E'")
 
-.PHONY: up down demo test bench fmt lint unit e2e install build
+.PHONY: up down demo test compose-test bench fmt lint unit e2e install build
 
 install:
 	@tests/lab/install.sh
@@ -42,6 +42,11 @@ e2e: install build
 	cargo test $(RUN) --workspace --test leaks; result=$$?; $(LAB) down; exit $$result
 
 test: install fmt lint unit e2e
+
+# What docker-compose.yml starts, on a real engine. It is no part of `test`: it compiles the workspace once more, for release
+# and inside a container, which alone takes longer than all the other tests.
+compose-test:
+	@deploy/compose/test.sh
 
 # On a fresh lab of release binaries; a lab that is running is stopped first, and the fresh one at the end.
 bench: install

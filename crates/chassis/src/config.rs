@@ -5,6 +5,7 @@
 //! file path only, so none is in the file, the environment or `/proc`. Relative paths, wherever
 //! they were written, are relative to the file's folder.
 
+mod pointed_to;
 mod protected;
 mod sections;
 
@@ -22,6 +23,7 @@ use figment::{
 use secrecy::SecretString;
 use toml::de::{DeTable, DeValue};
 
+pub use pointed_to::{AccountFiles, PointedTo};
 pub use protected::{ProtectedAccounts, Treatment};
 pub use sections::{
     Audit, Broker, Config, ControllerChoice, Domain, Forest, Intake, Ledger, LogFormat,
@@ -100,6 +102,18 @@ impl Config {
                 return Err(ConfigError::Incomplete {
                     path: path.to_owned(),
                     reason: format!("forest `{}` is given twice", forest.id),
+                });
+            }
+        }
+        let domains = || config.forests.iter().flat_map(|forest| &forest.domains);
+        for (index, domain) in domains().enumerate() {
+            if domains()
+                .take(index)
+                .any(|earlier| earlier.name == domain.name)
+            {
+                return Err(ConfigError::Incomplete {
+                    path: path.to_owned(),
+                    reason: format!("domain {} is given twice", domain.name),
                 });
             }
         }

@@ -8,6 +8,7 @@ pub mod config;
 mod discretion;
 mod lifecycle;
 mod log;
+mod probe;
 mod process;
 mod readiness;
 mod reload;

@@ -31,6 +31,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     admin::{self, Admin},
     config::{Config, ConfigError},
+    probe,
     readiness::Readiness,
     reload::Reload,
     telemetry,
@@ -45,6 +46,10 @@ struct Arguments {
     /// The configuration file.
     #[arg(long, env = "WRITEBACK_CONFIG")]
     config: PathBuf,
+    /// Starts nothing: asks the service that runs beside it with this configuration whether it is
+    /// ready. The exit code is 0 when it is, else 1; for health checks in containers.
+    #[arg(long)]
+    probe: bool,
 }
 
 /// What a service's closure is given.
@@ -184,6 +189,7 @@ where
     Fut: Future<Output = anyhow::Result<()>>,
 {
     match Arguments::try_parse() {
+        Ok(arguments) if arguments.probe => probe::run(kind, &arguments.config),
         Ok(arguments) => start(kind, &arguments.config, service),
         Err(error) => {
             // nothing is left to tell the operator by if the terminal is gone

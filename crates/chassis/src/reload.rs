@@ -23,30 +23,30 @@ use tokio::{
 
 use crate::config::{Config, ConfigError};
 
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A file system that hangs must not keep SIGHUP from being heard for ever.
-const READ_TIME_OUT: Duration = Duration::from_secs(10);
+pub(crate) const READ_TIME_OUT: Duration = Duration::from_secs(10);
 
 /// What the file held when it was looked at.
 type Text = Result<String, io::ErrorKind>;
 
-/// Which of the texts seen are to be judged.
+/// Which of the contents seen are to be judged.
 #[derive(Debug)]
-struct Sightings {
-    judged: Text,
-    unsettled: Option<Text>,
+pub(crate) struct Sightings<T> {
+    judged: T,
+    unsettled: Option<T>,
 }
 
-impl Sightings {
-    const fn new(judged: Text) -> Self {
+impl<T: Clone + PartialEq> Sightings<T> {
+    pub(crate) const fn new(judged: T) -> Self {
         Self {
             judged,
             unsettled: None,
         }
     }
 
-    /// Whether this text is to be judged now. Whoever asked by a signal has finished writing.
-    fn judge(&mut self, text: &Text, asked: bool) -> bool {
+    /// Whether this is to be judged now. Whoever asked by a signal has finished writing.
+    pub(crate) fn judge(&mut self, text: &T, asked: bool) -> bool {
         if asked {
             self.unsettled = None;
         } else if self.judged == *text {
@@ -72,7 +72,7 @@ struct Standing {
 /// Keeps the configuration in force what the file says.
 pub(crate) struct Reload {
     path: PathBuf,
-    sightings: Sightings,
+    sightings: Sightings<Text>,
     in_force: watch::Sender<Arc<Config>>,
     standing: Arc<Standing>,
 }
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_text_is_judged_once_and_only_when_it_was_seen_twice() {
-        let mut sightings = Sightings::new(Ok(held("a")));
+        let mut sightings = Sightings::<Text>::new(Ok(held("a")));
         assert!(!sightings.judge(&Ok(held("a")), false));
         assert!(
             !sightings.judge(&Ok(held("b")), false),
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_file_that_was_gone_for_a_moment_is_no_news() {
-        let mut sightings = Sightings::new(Ok(held("a")));
+        let mut sightings = Sightings::<Text>::new(Ok(held("a")));
         let gone = Err(io::ErrorKind::NotFound);
         assert!(!sightings.judge(&gone, false));
         assert!(!sightings.judge(&Ok(held("a")), false));
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn who_asks_is_heard_at_once() {
-        let mut sightings = Sightings::new(Ok(held("a")));
+        let mut sightings = Sightings::<Text>::new(Ok(held("a")));
         assert!(sightings.judge(&Ok(held("b")), true));
         assert!(!sightings.judge(&Ok(held("b")), false));
         assert!(sightings.judge(&Ok(held("b")), true), "and every time");

@@ -190,7 +190,7 @@ pub(crate) fn consistency_guid(entry: &Entry) -> Option<SourceAnchor> {
         .map(SourceAnchor::from_bytes)
 }
 
-fn sid(entry: &Entry) -> Option<SecurityIdentifier> {
+pub(crate) fn sid(entry: &Entry) -> Option<SecurityIdentifier> {
     SecurityIdentifier::from_bytes(entry.bytes("objectSid")?).ok()
 }
 
@@ -207,7 +207,7 @@ fn has_flag(entry: &Entry, bits: u32) -> bool {
 
 /// MS-SAMR 2.2.1.14, DOMAIN_USER_RID_KRBTGT; those of read-only domain controllers carry a number of
 /// their own (MS-ADA2, msDS-SecondaryKrbTgtNumber).
-fn is_krbtgt(entry: &Entry) -> bool {
+pub(crate) fn is_krbtgt(entry: &Entry) -> bool {
     const KRBTGT: u32 = 502;
     sid(entry).and_then(|sid| sid.relative_identifier()) == Some(KRBTGT)
         || entry.bytes("msDS-SecondaryKrbTgtNumber").is_some()
@@ -249,7 +249,7 @@ pub(crate) fn pwd_last_set(text: Option<&str>) -> PwdLastSet {
 
 /// 100 ns since 1601 (MS-DTYP 2.3.3). None for 0, and for what lies beyond every calendar: the
 /// greatest number means never (MS-ADA1, accountExpires).
-fn file_time(text: Option<&str>) -> Option<OffsetDateTime> {
+pub(crate) fn file_time(text: Option<&str>) -> Option<OffsetDateTime> {
     const SECONDS_FROM_1601_TO_1970: i128 = 11_644_473_600;
     text.and_then(|text| text.parse::<i64>().ok())
         .filter(|ticks| *ticks > 0)

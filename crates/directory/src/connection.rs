@@ -1,4 +1,4 @@
-//! One bound LDAPS connection, and its calls.
+//! One bound connection over TLS, and its calls.
 //!
 //! `ldap3` panics on malformed data, both where it drives the socket and where it reads an answer.
 //! The driver and every call are tasks of their own; one that panics makes the connection dead.
@@ -18,11 +18,7 @@ use ldap3::{
     Ldap, LdapConnAsync, LdapConnSettings, LdapError, Mod, Scope, SearchEntry, SearchOptions,
     StdStream, controls::RawControl,
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
+use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 use tokio::{
@@ -32,35 +28,17 @@ use tokio::{
 };
 
 use crate::{
-    ConfigurationError, Endpoint, RootDse,
+    Endpoint, RootDse,
+    endpoint::Tls,
     error::ConnectError,
+    expiry,
     explain::bind_code,
     observe::{self, Answered, Counted},
     reading::Entry,
     root_dse::{ROOT_DSE_ATTRIBUTES, root_dse},
+    start_tls::start_tls,
     write::Octets,
 };
-
-/// TLS that trusts the forest's own authority alone, 1.2 or newer.
-pub(crate) fn tls(ca_pem: &[u8]) -> Result<Arc<ClientConfig>, ConfigurationError> {
-    let authority = |cause: String| ConfigurationError::Authority(cause);
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(ca_pem) {
-        let certificate = certificate.map_err(|error| authority(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| authority(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(authority("it holds no certificate".to_owned()));
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| authority(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
-}
 
 /// Why a call brought no answer.
 #[derive(Debug)]
@@ -129,6 +107,10 @@ impl Answered for (Vec<Entry>, Answer) {
 pub(crate) struct Connection {
     ldap: Ldap,
     endpoint: Endpoint,
+    /// What it was trusted by.
+    tls: Arc<ClientConfig>,
+    /// The end of the certificate that it showed.
+    not_after: Option<OffsetDateTime>,
     _counted: Counted,
     /// Aborted, and the socket with it, when the connection is dropped.
     _driver: JoinSet<()>,
@@ -157,34 +139,48 @@ impl Connection {
         addresses: Option<Vec<SocketAddr>>,
         time_out: Duration,
     ) -> Result<Self, ConnectError> {
-        let mut settings = LdapConnSettings::new().set_config(tls);
-        let url = endpoint.to_string();
-        let opened = in_task(time_out, async move {
-            if let Some(addresses) = addresses {
-                match socket(&addresses).await {
-                    Ok(socket) => settings = settings.set_std_stream(StdStream::Tcp(socket)),
-                    Err(source) => return Ok(Err(LdapError::Io { source })),
-                }
-            }
-            Ok(LdapConnAsync::with_settings(settings, &url).await)
-        })
-        .await
-        .map_err(|error| ConnectError::Unreachable(error.cause()))?;
-        let (driver, ldap) = opened.map_err(unconnected)?;
+        let opening = open(endpoint.clone(), Arc::clone(&tls), addresses);
+        let opened = in_task(time_out, async move { Ok(opening.await) })
+            .await
+            .map_err(|error| ConnectError::Unreachable(error.cause()))?;
+        let (driver, ldap) = opened?;
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             // how it ended is told by the calls that were waiting
             let _ = driver.drive().await;
         });
-        Ok(Self {
+        let mut connection = Self {
             ldap,
             endpoint: endpoint.clone(),
+            tls,
+            not_after: None,
             _counted: Counted::open(endpoint),
             _driver: tasks,
             time_out,
             opened: Instant::now(),
             answered: AtomicU64::new(0),
-        })
+        };
+        connection.not_after = connection.certificate_end().await;
+        Ok(connection)
+    }
+
+    /// Costs no exchange: what the handshake brought is asked of our own side.
+    async fn certificate_end(&self) -> Option<OffsetDateTime> {
+        let asked = self.call(|mut ldap| async move {
+            let certificate = ldap.get_peer_certificate().await?;
+            Ok(certificate.and_then(|der| expiry::not_after(&der)))
+        });
+        asked.await.ok().flatten()
+    }
+
+    /// When the certificate ends that the domain controller showed.
+    pub(crate) const fn not_after(&self) -> Option<OffsetDateTime> {
+        self.not_after
+    }
+
+    /// Whether it was made by trusting the same authority.
+    pub(crate) fn is_trusted_by(&self, tls: &Arc<ClientConfig>) -> bool {
+        Arc::ptr_eq(&self.tls, tls)
     }
 
     pub(crate) async fn bind(
@@ -354,6 +350,33 @@ impl Connection {
     }
 }
 
+/// Connects and begins TLS.
+async fn open(
+    endpoint: Endpoint,
+    tls: Arc<ClientConfig>,
+    addresses: Option<Vec<SocketAddr>>,
+) -> Result<(LdapConnAsync, Ldap), ConnectError> {
+    let mut settings = LdapConnSettings::new().set_config(tls);
+    let address = format!("{}:{}", endpoint.host(), endpoint.port());
+    if addresses.is_some() || endpoint.tls() == Tls::Start {
+        let unreachable = |error: io::Error| ConnectError::Unreachable(error.to_string());
+        let connected = match &addresses {
+            Some(addresses) => TcpStream::connect(addresses.as_slice()).await,
+            None => TcpStream::connect(&address).await,
+        };
+        let mut stream = connected.map_err(unreachable)?;
+        if endpoint.tls() == Tls::Start {
+            start_tls(&mut stream).await?;
+        }
+        let stream = StdStream::Tcp(stream.into_std().map_err(unreachable)?);
+        settings = settings.set_std_stream(stream);
+    }
+    // a scheme that cannot do without TLS, whatever came before
+    LdapConnAsync::with_settings(settings, &format!("ldaps://{address}"))
+        .await
+        .map_err(unconnected)
+}
+
 /// The task is aborted when the time-out passes or the caller gives up.
 async fn in_task<T: Send + 'static>(
     time_out: Duration,
@@ -369,10 +392,6 @@ async fn in_task<T: Send + 'static>(
             time_out.as_millis()
         ))),
     }
-}
-
-async fn socket(addresses: &[SocketAddr]) -> io::Result<std::net::TcpStream> {
-    TcpStream::connect(addresses).await?.into_std()
 }
 
 fn unconnected(error: LdapError) -> ConnectError {

@@ -3,6 +3,11 @@
 //! Each bind with a wrong password counts towards the account's lockout, at whichever domain controller
 //! (MS-ADTS 6.1.5.4: all tell the PDC emulator). So until the password is known to be right one bind
 //! tries it for all, and a refusal is believed by all.
+//!
+//! While the password is being changed there are two, and nobody knows when the directory goes from one
+//! to the other. The one that was right last is tried first; when it is refused as wrong, the other is
+//! tried at once, if it was not refused before. The old one costs the account nothing then: Active
+//! Directory does not count a wrong password that is one of the account's last two.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -15,24 +20,31 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{DirectoryError, Endpoint, connection::Connection, error::ConnectError};
+use crate::{
+    DirectoryError, Endpoint,
+    connection::Connection,
+    error::ConnectError,
+    passwords::{PasswordInUse, Passwords},
+};
 
 const FIRST_REST: Duration = Duration::from_secs(15);
 /// Longer than the ten minutes in which Windows counts wrong passwords unless told otherwise.
 const LONGEST_REST: Duration = Duration::from_mins(11);
 
+/// The password that was right last, and the other one.
+const MOST_TRIES: usize = 2;
+
 #[derive(Debug)]
 pub(crate) struct Credentials {
     account: String,
-    password: SecretString,
     trying: Semaphore,
     standing: Mutex<Standing>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Standing {
-    accepted: bool,
-    /// How often the password was wrong since it was last right.
+    passwords: Passwords,
+    /// How often a password was wrong since one was last right.
     wrong: u32,
     refused: Option<(Instant, DirectoryError)>,
 }
@@ -41,10 +53,30 @@ impl Credentials {
     pub(crate) fn new(account: String, password: SecretString) -> Self {
         Self {
             account,
-            password,
             trying: Semaphore::new(1),
-            standing: Mutex::default(),
+            standing: Mutex::new(Standing {
+                passwords: Passwords::new(password),
+                wrong: 0,
+                refused: None,
+            }),
         }
+    }
+
+    /// From now on these are tried. What is known of one that was there before stays known; one that
+    /// is new is tried at once, also where all those before were refused.
+    pub(crate) fn replace(&self, first: SecretString, next: Option<SecretString>) {
+        let mut standing = self.standing();
+        if standing.passwords.replace(first, next) {
+            standing.refused = None;
+            tracing::info!(
+                account = self.account,
+                "the service account's passwords changed"
+            );
+        }
+    }
+
+    pub(crate) fn in_use(&self) -> Option<PasswordInUse> {
+        self.standing().passwords.in_use()
     }
 
     /// Binds; one at a time until the account has been accepted.
@@ -54,37 +86,67 @@ impl Credentials {
         endpoint: &Endpoint,
         time_out: Duration,
     ) -> Result<(), DirectoryError> {
-        let _turn = if self.standing().accepted {
-            None
-        } else {
-            // a bind that is not answered for so long is its controller's trouble, not the account's
-            let turn = timeout(time_out / 2, self.trying.acquire()).await;
-            if let Some(refusal) = self.standing_refusal() {
-                return Err(refusal);
-            }
-            turn.ok()
-        };
-        let outcome = connection.sign_in(&self.account, &self.password).await;
-        let mut standing = self.standing();
-        match &outcome {
-            Ok(()) => {
-                *standing = Standing {
-                    accepted: true,
-                    ..Standing::default()
-                };
-            }
-            Err(error @ (ConnectError::WrongPassword | ConnectError::BindRefused(_))) => {
-                standing.accepted = false;
-                if matches!(error, ConnectError::WrongPassword) {
-                    standing.wrong = standing.wrong.saturating_add(1);
+        let mut turn = None;
+        let mut tried = 0;
+        loop {
+            if turn.is_none() && self.in_use().is_none() {
+                // a bind that is not answered for so long is its controller's trouble, not the account's
+                turn = timeout(time_out / 2, self.trying.acquire()).await.ok();
+                if let Some(refusal) = self.standing_refusal() {
+                    return Err(refusal);
                 }
-                let refusal = error.clone().at(endpoint);
-                tracing::error!(error = %refusal, "the service account is refused");
-                standing.refused = Some((Instant::now(), refusal));
             }
-            Err(_) => {}
+            let password = self.standing().passwords.choice();
+            let outcome = connection.sign_in(&self.account, &password).await;
+            tried += 1;
+            let error = match outcome {
+                Ok(()) => {
+                    self.accepted(&password);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let another_may_do = match &error {
+                ConnectError::WrongPassword => self.wrong(&password, error.clone().at(endpoint)),
+                ConnectError::BindRefused(_) => {
+                    self.refused(error.clone().at(endpoint));
+                    false
+                }
+                ConnectError::Unreachable(_) | ConnectError::Untrusted(_) => false,
+            };
+            if !another_may_do || tried >= MOST_TRIES {
+                return Err(error.at(endpoint));
+            }
         }
-        outcome.map_err(|error| error.at(endpoint))
+    }
+
+    fn accepted(&self, password: &SecretString) {
+        let mut standing = self.standing();
+        standing.wrong = 0;
+        standing.refused = None;
+        if let Some(which) = standing.passwords.accepted(password) {
+            tracing::info!(account = self.account, password = %which,
+                "the service account signs in with another password than before");
+        }
+    }
+
+    /// Whether another password may be tried at once.
+    fn wrong(&self, password: &SecretString, refusal: DirectoryError) -> bool {
+        let mut standing = self.standing();
+        standing.wrong = standing.wrong.saturating_add(1);
+        if standing.passwords.refused(password) {
+            return true;
+        }
+        tracing::error!(error = %refusal, "the service account is refused");
+        standing.refused = Some((Instant::now(), refusal));
+        false
+    }
+
+    fn refused(&self, refusal: DirectoryError) {
+        let mut standing = self.standing();
+        standing.passwords.doubt();
+        tracing::error!(error = %refusal, "the service account is refused");
+        standing.refused = Some((Instant::now(), refusal));
     }
 
     /// The account was refused, and it is too early to try again.

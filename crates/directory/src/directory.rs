@@ -12,7 +12,7 @@ use crate::{
     RootDse, Topology,
     account::{ACCOUNT_ATTRIBUTES, FOUND_ATTRIBUTES, account, found},
     clock::ControllerClock,
-    connection::{Answer, tls},
+    connection::Answer,
     controllers::{Controllers, For},
     credentials::Credentials,
     discovery::Discovery,
@@ -23,6 +23,7 @@ use crate::{
     keeper::keep,
     pool::{Blueprint, Pool},
     reading::Entry,
+    trust::Trust,
 };
 
 /// More objects with one identifier than anybody could mean.
@@ -47,6 +48,8 @@ pub struct DirectoryConfig {
 #[derive(Debug)]
 pub struct Directory {
     pub(crate) controllers: Arc<Controllers>,
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) credentials: Arc<Credentials>,
     pub(crate) time_out: Duration,
     /// Aborted with the directory.
     _keeper: JoinSet<()>,
@@ -98,9 +101,11 @@ impl Directory {
             domain,
             site: topology.site.clone(),
         });
+        let trust = Arc::new(Trust::new(&config.ca_pem)?);
+        let credentials = Arc::new(Credentials::new(config.account, config.password));
         let blueprint = Blueprint {
-            tls: tls(&config.ca_pem)?,
-            credentials: Arc::new(Credentials::new(config.account, config.password)),
+            trust: Arc::clone(&trust),
+            credentials: Arc::clone(&credentials),
             connections: config.connections,
             time_out: config.operation_timeout,
             dns,
@@ -110,6 +115,8 @@ impl Directory {
         Ok(Arc::new(Self {
             _keeper: keep(&controllers, discovery),
             controllers,
+            trust,
+            credentials,
             time_out: config.operation_timeout,
         }))
     }

@@ -53,6 +53,11 @@ impl DistinguishedName {
         self.parts.ends_with(&ancestor.parts)
     }
 
+    /// How many parts it has: more, the deeper it lies.
+    pub(crate) const fn depth(&self) -> usize {
+        self.parts.len()
+    }
+
     /// The domain that holds the object: the `DC` parts at the end.
     fn domain(&self) -> Option<DomainName> {
         let mut labels: Vec<&str> = self
@@ -72,6 +77,20 @@ impl DistinguishedName {
 /// The domain that a distinguished name lies in.
 pub fn domain_of(distinguished_name: &str) -> Option<DomainName> {
     DistinguishedName::parse(distinguished_name)?.domain()
+}
+
+/// The name of the container that holds the object, as it was written. None above the last part.
+pub(crate) fn parent_of(distinguished_name: &str) -> Option<&str> {
+    let mut escaped = false;
+    for (at, c) in distinguished_name.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            ',' => return distinguished_name.get(at + 1..),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Reads one value up to the comma or plus that ends it.
@@ -142,6 +161,13 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn the_parent_begins_after_the_first_comma_that_is_one() {
+        assert_eq!(parent_of("CN=A\\, B,OU=x,DC=y"), Some("OU=x,DC=y"));
+        assert_eq!(parent_of("CN=A\\\\,OU=x"), Some("OU=x"));
+        assert_eq!(parent_of("DC=y"), None);
     }
 
     #[test]

@@ -6,12 +6,39 @@ use url::{Host, Url};
 
 use crate::ConfigurationError;
 
-/// A domain controller's address, `ldaps://host[:port]`. No other scheme exists here: a password
-/// must not meet a socket without TLS (MS-ADTS 3.1.1.3.1.5.1), whatever the server would accept.
+/// A domain controller's address, `ldaps://host[:port]` or `ldap://host[:port]`. The latter always means
+/// StartTLS before anything else: a password must not meet a socket without TLS (MS-ADTS
+/// 3.1.1.3.1.5.1), whatever the server would accept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
+    tls: Tls,
     host: String,
     port: u16,
+}
+
+/// When TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Tls {
+    /// With the connection: LDAPS.
+    AtOnce,
+    /// After one exchange that asks for it (RFC 4511 4.14).
+    Start,
+}
+
+impl Tls {
+    const fn scheme(self) -> &'static str {
+        match self {
+            Self::AtOnce => "ldaps",
+            Self::Start => "ldap",
+        }
+    }
+
+    const fn port(self) -> u16 {
+        match self {
+            Self::AtOnce => 636,
+            Self::Start => 389,
+        }
+    }
 }
 
 impl Endpoint {
@@ -21,11 +48,14 @@ impl Endpoint {
     pub const fn port(&self) -> u16 {
         self.port
     }
+    pub(crate) const fn tls(&self) -> Tls {
+        self.tls
+    }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ldaps://{}:{}", self.host, self.port)
+        write!(f, "{}://{}:{}", self.tls.scheme(), self.host, self.port)
     }
 }
 
@@ -39,11 +69,11 @@ impl FromStr for Endpoint {
             because,
         };
         let url = Url::parse(text).map_err(|_| refuse("it is not an address"))?;
-        if url.scheme() != "ldaps" {
-            return Err(refuse(
-                "only ldaps:// is spoken, for passwords travel over it",
-            ));
-        }
+        let tls = match url.scheme() {
+            "ldaps" => Tls::AtOnce,
+            "ldap" => Tls::Start,
+            _ => return Err(refuse("it begins neither with ldaps:// nor with ldap://")),
+        };
         if !url.username().is_empty() || url.password().is_some() {
             return Err(refuse("credentials do not belong in an address"));
         }
@@ -59,8 +89,9 @@ impl FromStr for Endpoint {
             Some(Host::Domain(_)) | None => return Err(refuse("the host is missing")),
         };
         Ok(Self {
+            tls,
             host,
-            port: url.port().unwrap_or(636),
+            port: url.port().unwrap_or(tls.port()),
         })
     }
 }
@@ -70,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_ldaps_with_or_without_port() {
+    fn takes_ldaps_and_ldap_with_or_without_port() {
         for (text, shown) in [
             (
                 "ldaps://dc1.corp.example.com",
@@ -81,6 +112,11 @@ mod tests {
                 "ldaps://dc1.corp.example.com:3269",
             ),
             ("ldaps://127.0.0.11:636", "ldaps://127.0.0.11:636"),
+            (
+                "ldap://DC1.corp.example.com",
+                "ldap://dc1.corp.example.com:389",
+            ),
+            ("ldap://127.0.0.11:3268/", "ldap://127.0.0.11:3268"),
         ] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), shown);
         }
@@ -89,7 +125,8 @@ mod tests {
     #[test]
     fn refuses_everything_else() {
         for text in [
-            "ldap://dc1.corp.example.com",
+            "ldap://",
+            "ldap://user:secret@dc1",
             "ldapi:///run/ldap",
             "https://dc1.corp.example.com",
             "dc1.corp.example.com:636",

@@ -83,7 +83,7 @@ pub enum WriteError {
 pub(crate) enum ConnectError {
     /// Refused, unreachable, timed out, or all connections in use: another one may do.
     Unreachable(String),
-    /// Its certificate is not one of the forest's.
+    /// Its certificate is not one of the forest's, or it will not speak TLS.
     Untrusted(String),
     /// It refused the service account's password: each further try counts towards the lockout.
     WrongPassword,

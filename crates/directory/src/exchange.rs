@@ -48,6 +48,11 @@ pub(crate) fn by_guid(guid: ObjectGuid) -> String {
     format!("<GUID={guid}>")
 }
 
+/// Whether a search's base is one object, wherever it is, and not a part of the directory.
+fn names_one_object(base: &str) -> bool {
+    base.starts_with("<GUID=")
+}
+
 /// There was no domain controller in the list, which those who make it exclude.
 pub(crate) fn nobody_asked() -> DirectoryError {
     DirectoryError::Unavailable {
@@ -154,6 +159,11 @@ pub(crate) async fn search_at(
             return Ok(entries);
         }
         32 => {
+            pool.give_back(lease);
+            return Ok(Vec::new());
+        }
+        // one that is a global catalog too knows the object, and that it is in another domain by now
+        10 if names_one_object(search.base) => {
             pool.give_back(lease);
             return Ok(Vec::new());
         }

@@ -7,7 +7,7 @@ use operation::DomainName;
 use crate::Identifier;
 
 /// Escapes every byte that is not a plain letter or digit: nothing can then end the value.
-fn escape(bytes: &[u8]) -> String {
+pub(crate) fn escape(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         if byte.is_ascii_alphanumeric() {
             text.push(char::from(*byte));

@@ -1,10 +1,10 @@
-//! Active Directory over LDAPS: connect, find, read, set a password, and explain what the domain
+//! Active Directory over TLS: connect, find, read, set a password, and explain what the domain
 //! controller answered.
 //!
 //! The crate knows the directory's protocol and nothing of Writeback's flow: no queue, no ledger, no
-//! seal, no decision whether an operation should be carried out. Every error of a write answers "was
-//! it applied?" in its type. It speaks `ldaps://` alone, to domain controllers whose certificates the
-//! forest's own authority has signed, and treats whatever they send as hostile: `ldap3` panics on
+//! seal. What it decides of an account it decides from facts alone, in [`rules`]. Every error of a
+//! write answers "was it applied?" in its type. It speaks over TLS alone (LDAPS or StartTLS), to domain
+//! controllers whose certificates the forest's own authority has signed, and treats whatever they send as hostile: `ldap3` panics on
 //! malformed data, so each call runs in a task of its own and a panic is a dead connection.
 
 mod account;
@@ -21,19 +21,28 @@ mod dns;
 mod endpoint;
 mod error;
 mod exchange;
+mod expiry;
 mod explain;
 mod filter;
 mod keeper;
 mod observe;
+mod passwords;
+pub mod permissions;
 mod policy;
 mod policy_hints;
 mod pool;
+pub mod portrait;
 mod protected_groups;
 mod reading;
 mod referral;
+mod renewal;
+mod reported;
 mod root_dse;
+pub mod rules;
 pub mod scope;
 mod srv;
+mod start_tls;
+mod trust;
 mod write;
 mod writing;
 
@@ -45,7 +54,9 @@ pub use directory::{Directory, DirectoryConfig, Opens};
 pub use distinguished_name::domain_of;
 pub use endpoint::Endpoint;
 pub use error::{ConfigurationError, DirectoryError, WriteError};
+pub use expiry::{CertificateExpiry, days_left};
 pub use explain::Explained;
+pub use passwords::PasswordInUse;
 pub use policy_hints::PolicyHints;
 pub use protected_groups::Membership;
 pub use root_dse::RootDse;

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use rustls::ClientConfig;
 use time::OffsetDateTime;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
@@ -22,6 +21,8 @@ use crate::{
     dns::Dns,
     error::ConnectError,
     observe::{Counted, Watched},
+    reported::Reported,
+    trust::Trust,
 };
 
 /// How long an endpoint that failed is asked last.
@@ -75,7 +76,7 @@ struct State {
 /// What every pool of a directory is made with.
 #[derive(Debug, Clone)]
 pub(crate) struct Blueprint {
-    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) trust: Arc<Trust>,
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) connections: usize,
     pub(crate) time_out: Duration,
@@ -88,6 +89,7 @@ pub(crate) struct Blueprint {
 #[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) endpoint: Endpoint,
+    pub(crate) reported: Arc<Reported>,
     pub(crate) time_out: Duration,
     made_with: Blueprint,
     made_at: Instant,
@@ -137,8 +139,14 @@ impl Pool {
             addresses: Vec::new(),
             found_at: None,
         };
+        let reported = Reported::new(
+            endpoint.clone(),
+            Arc::clone(&made_with.trust),
+            Arc::clone(&made_with.credentials),
+        );
         Self {
             endpoint,
+            reported,
             time_out: made_with.time_out,
             made_with: made_with.clone(),
             made_at: Instant::now(),
@@ -220,11 +228,14 @@ impl Pool {
     pub(crate) async fn open(&self) -> Result<Connection, DirectoryError> {
         let opened = match self.addresses().await {
             Ok(addresses) => {
-                let tls = Arc::clone(&self.made_with.tls);
+                let tls = self.made_with.trust.tls();
                 Connection::open(&self.endpoint, tls, addresses, self.time_out).await
             }
             Err(problem) => Err(ConnectError::Unreachable(problem)),
         };
+        if let Ok(connection) = &opened {
+            self.reported.connected(connection.not_after());
+        }
         opened.map_err(|error| {
             let error = error.at(&self.endpoint);
             self.failed(Failure::Unanswered, error.clone());
@@ -413,6 +424,7 @@ impl Pool {
     }
 
     pub(crate) fn observe(&self, root: RootDse) {
+        self.reported.remind();
         let mut state = self.state();
         state
             .clock
@@ -514,9 +526,10 @@ impl Pool {
     }
 
     fn idle(&self) -> Option<Connection> {
+        let trusted = self.made_with.trust.tls();
         let mut state = self.state();
         while let Some(mut connection) = state.idle.pop() {
-            if !connection.is_closed() {
+            if !connection.is_closed() && connection.is_trusted_by(&trusted) {
                 return Some(connection);
             }
         }

@@ -53,7 +53,7 @@ pub(crate) fn membership(entry: &Entry) -> Membership {
     }
 }
 
-fn protected_name(group: &SecurityIdentifier) -> Option<&'static str> {
+pub(crate) fn protected_name(group: &SecurityIdentifier) -> Option<&'static str> {
     const NT_AUTHORITY: u64 = 5;
     let (known, rid): (&[(u32, &str)], u32) = match (group.authority(), group.sub_authorities()) {
         (NT_AUTHORITY, [32, rid]) => (&BUILT_IN, *rid),

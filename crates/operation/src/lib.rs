@@ -8,6 +8,7 @@ mod identifier;
 mod outcome;
 mod reason;
 mod request;
+mod two_forests;
 mod user;
 
 pub use identifier::{
@@ -17,4 +18,5 @@ pub use identifier::{
 pub use outcome::{Applied, Outcome, Refusal, Status, Step, Violation};
 pub use reason::{Actor, Reason};
 pub use request::{EventIdentity, Initiator, InitiatorKind, Kind, Operation};
+pub use two_forests::{EnabledInTwoForests, ForestOrder, NoOrder};
 pub use user::{UserReference, UserReferenceError};

@@ -83,6 +83,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         appender: appender.clone(),
         news,
         key,
+        verified: observe::Verified::observe(),
         shutdown: chassis.shutdown.clone(),
     };
     chassis.spawn("grpc", rpc.serve(listener, tls));

@@ -1,12 +1,9 @@
 //! What the ledger tells of itself. Labels are from closed sets: kinds, statuses, reasons, forests'
 //! ids; never an operation's id, an event's, or a person's.
 
-use std::{
-    collections::HashSet,
-    sync::atomic::{AtomicU64, Ordering},
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+mod standing;
+
+use std::{collections::HashSet, sync::OnceLock, time::Duration};
 
 use opentelemetry::{
     KeyValue,
@@ -21,6 +18,8 @@ use crate::{
     content::End,
     record::Record,
 };
+
+pub(crate) use standing::{Pending, PendingNow, Verified};
 
 /// What one transaction changed, told once it is committed.
 pub(crate) struct Committed {
@@ -272,49 +271,4 @@ fn count_dead_letter(died_in: &str, reason: &'static str, verdict: &'static str,
             KeyValue::new("verdict", verdict),
         ],
     );
-}
-
-/// What has not ended, as last counted in the database.
-#[derive(Clone, Default)]
-pub(crate) struct Pending(Arc<PendingNow>);
-
-#[derive(Default)]
-struct PendingNow {
-    operations: AtomicU64,
-    oldest_micros: AtomicU64,
-}
-
-impl Pending {
-    pub(crate) fn observe() -> Self {
-        let pending = Self::default();
-        let (operations, oldest) = (pending.clone(), pending.clone());
-        // the meter keeps them alive
-        let _operations = metric::meter()
-            .u64_observable_gauge("writeback.ledger.pending")
-            .with_description("Operations that have not ended, in the whole ledger")
-            .with_callback(move |observer| {
-                observer.observe(operations.0.operations.load(Ordering::Relaxed), &[]);
-            })
-            .build();
-        let _oldest = metric::meter()
-            .f64_observable_gauge("writeback.ledger.pending.age")
-            .with_unit("s")
-            .with_description("How long ago the oldest operation was admitted that has not ended")
-            .with_callback(move |observer| {
-                let micros = oldest.0.oldest_micros.load(Ordering::Relaxed);
-                observer.observe(Duration::from_micros(micros).as_secs_f64(), &[]);
-            })
-            .build();
-        pending
-    }
-
-    pub(crate) fn set(&self, operations: i64, oldest_micros: i64) {
-        let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);
-        self.0
-            .operations
-            .store(unsigned(operations), Ordering::Relaxed);
-        self.0
-            .oldest_micros
-            .store(unsigned(oldest_micros), Ordering::Relaxed);
-    }
 }

@@ -27,6 +27,7 @@ use tonic::{
 use crate::{
     appender::{AppendError, Appender},
     news::News,
+    observe::Verified,
     record::Record,
     signing::SigningKey,
     store::{self, StoreError},
@@ -43,6 +44,7 @@ pub(crate) struct Rpc {
     pub(crate) appender: Appender,
     pub(crate) news: News,
     pub(crate) key: Arc<SigningKey>,
+    pub(crate) verified: Verified,
     pub(crate) shutdown: CancellationToken,
 }
 

@@ -8,6 +8,7 @@ use crate::{
     batch::{Batch, Item, Peer},
     chain::{Entry, Tip},
     content::Settings,
+    observe::PendingNow,
     record::Record,
     row::{Row, RowError},
     signing::SigningKey,
@@ -365,15 +366,26 @@ pub(crate) async fn overdue(
     Ok(ids.into_iter().map(OperationId::from_uuid).collect())
 }
 
-/// How many operations have not ended, and how long ago the oldest was admitted.
-pub(crate) async fn pending(executor: impl PgExecutor<'_>) -> Result<(i64, i64), StoreError> {
-    let pending = sqlx::query_as(
-        "SELECT count(*), COALESCE((extract(epoch FROM clock_timestamp()) * 1000000)::bigint \
-         - min(admitted_at), 0) FROM operations WHERE status = 'pending'",
+/// How many operations have not ended, and how long ago the oldest of them was admitted, by the forest
+/// they were handed to; empty while that is not known.
+pub(crate) async fn pending(
+    executor: impl PgExecutor<'_>,
+) -> Result<Vec<(String, PendingNow)>, StoreError> {
+    let pending: Vec<(String, i64, i64)> = sqlx::query_as(
+        "SELECT COALESCE(forest, ''), count(*), \
+         (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - min(admitted_at) \
+         FROM operations WHERE status = 'pending' GROUP BY forest",
     )
-    .fetch_one(executor)
+    .fetch_all(executor)
     .await?;
-    Ok(pending)
+    let now = |(forest, operations, oldest_micros)| {
+        let now = PendingNow {
+            operations,
+            oldest_micros,
+        };
+        (forest, now)
+    };
+    Ok(pending.into_iter().map(now).collect())
 }
 
 /// What `ListOperations` may ask for.

@@ -56,7 +56,7 @@ impl Sweeper {
                 _ = ticks.tick() => {}
             }
             match tokio::time::timeout(QUERY_TIME_OUT, store::pending(&self.pool)).await {
-                Ok(Ok((operations, oldest))) => pending.set(operations, oldest),
+                Ok(Ok(counted)) => pending.set(counted),
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "pending operations could not be counted");
                 }

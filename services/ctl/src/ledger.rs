@@ -56,6 +56,15 @@ impl Address {
         )
     }
 
+    /// The whole configuration, for commands that reach further than the audit service.
+    pub(crate) fn configuration(&self) -> anyhow::Result<chassis::config::Config> {
+        let path = self
+            .config
+            .as_deref()
+            .context("say where the forests are described: --config FILE")?;
+        Ok(chassis::config::Config::load(path)?)
+    }
+
     fn resolve(&self) -> anyhow::Result<(Vec<String>, Option<PathBuf>)> {
         if !self.audit.is_empty() {
             return Ok((self.audit.clone(), self.audit_ca.clone()));

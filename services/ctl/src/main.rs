@@ -1,16 +1,20 @@
 //! `writebackctl`, the operator's command line: seals and sends events, reads the ledger, turns the
-//! settings, makes keys and explains reasons. It knows the public doors (HTTP and gRPC) only, never
-//! the queue, the database or a directory.
+//! settings, makes keys and explains reasons, checks and mends the rights of the service accounts. It
+//! knows the public doors (HTTP and gRPC), and for rights and for explaining a person the directories of
+//! the configured forests; never the queue or the database.
 //!
 //! Exit codes: 0 done, 1 the answer is no (refused, failed, expired, findings), 2 not known yet
 //! (pending), 3 wrong use or no connection.
 
+mod explain;
 mod failure;
+mod forests;
 mod keys;
 mod ledger;
 mod moment;
 mod operations;
 mod password;
+mod permissions;
 mod reason;
 mod seal;
 mod send;
@@ -74,6 +78,11 @@ enum Command {
     /// Proofs of the ledger
     #[command(subcommand)]
     Ledger(ledger::Ledger),
+    /// The rights of the service accounts in the directories
+    #[command(subcommand)]
+    Permissions(permissions::Permissions),
+    /// Explain one person: where they are, their states, and what an operation would come to; changes nothing
+    Explain(explain::Explain),
     /// Explain a reason: what happened, how to confirm, how to mend
     Reason(reason::Explain),
 }
@@ -125,6 +134,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             Command::Settings(settings) => settings.run(&ledger, json).await,
             Command::Keys(keys) => keys.run(json),
             Command::Ledger(command) => command.run(&ledger, json).await,
+            Command::Permissions(permissions) => permissions.run(&ledger, json).await,
+            Command::Explain(explain) => explain.run(&ledger, json).await,
             Command::Reason(explain) => explain.run(json),
         }
     })

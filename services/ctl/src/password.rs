@@ -58,6 +58,12 @@ pub(crate) fn prompt(kind: Kind) -> anyhow::Result<Contents> {
     })
 }
 
+/// Asks on the terminal for one password that exists already.
+pub(crate) fn prompt_for(prompt: &str) -> anyhow::Result<SecretString> {
+    let _silence = Silence::begin().context(NO_TERMINAL)?;
+    ask(prompt)
+}
+
 fn ask(prompt: &str) -> anyhow::Result<SecretString> {
     let password = rpassword::prompt_password(prompt).context(NO_TERMINAL)?;
     ensure!(!password.is_empty(), "the password is empty");
@@ -76,7 +82,7 @@ pub(crate) fn read(kind: Kind, input: &mut impl BufRead) -> anyhow::Result<Conte
     })
 }
 
-fn read_line(input: &mut impl BufRead) -> anyhow::Result<SecretString> {
+pub(crate) fn read_line(input: &mut impl BufRead) -> anyhow::Result<SecretString> {
     let mut line = String::new();
     input.take(LONGEST_LINE).read_line(&mut line)?;
     if line.ends_with('\n') {

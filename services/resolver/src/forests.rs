@@ -1,16 +1,25 @@
-//! Asking the forests, all at once.
+//! Asking the forests, all at once, and in each of them every domain.
+//!
+//! Not their global catalogs: a catalog lacks `mS-DS-ConsistencyGuid`, and hears of everything last. It
+//! would lead to the account that somebody is just leaving behind in another domain, and what is
+//! written there is lost; the domains, all asked, show that there are two.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use directory::{Directory, DirectoryError, Identifier, scope::Scope};
+use directory::{
+    Directory, DirectoryError, Identifier,
+    rules::{Answer, Located, locate},
+    scope::Scope,
+};
 use futures_util::future::join_all;
-use operation::{DomainName, ForestId, Reason, Refusal, SourceAnchor, UserReference};
+use operation::{
+    DomainName, EnabledInTwoForests, ForestId, Reason, Refusal, SourceAnchor, UserReference,
+};
 use tokio::time::Instant;
 
 use crate::{
     anchors::Anchors,
-    decide::{Answer, Located, decide},
     observe::{Answered, Observer},
     remembered::{Question, Remembered},
     standstill::Gate,
@@ -18,9 +27,24 @@ use crate::{
 
 /// Every domain of every forest. Whoever looks for somebody looks in those there were when it began.
 pub(crate) struct Forests {
-    domains: ArcSwap<Vec<Arc<Domain>>>,
+    asked: ArcSwap<Asked>,
     observer: Arc<Observer>,
     remembered: Remembered,
+}
+
+/// Who is asked, and what counts.
+#[derive(Default)]
+pub(crate) struct Asked {
+    pub(crate) domains: Vec<Arc<Domain>>,
+    pub(crate) enabled_in_two_forests: EnabledInTwoForests,
+}
+
+/// Whom to find.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    user: &'a UserReference,
+    sealed_for: &'a [ForestId],
+    rule: &'a EnabledInTwoForests,
 }
 
 /// How far a person is to be looked for.
@@ -49,15 +73,15 @@ pub(crate) struct Domain {
 impl Forests {
     pub(crate) fn new(observer: Arc<Observer>) -> Self {
         Self {
-            domains: ArcSwap::default(),
+            asked: ArcSwap::default(),
             observer,
             remembered: Remembered::default(),
         }
     }
 
     /// From now on these are asked, and no others.
-    pub(crate) fn ask(&self, domains: Vec<Arc<Domain>>) {
-        self.domains.store(Arc::new(domains));
+    pub(crate) fn ask(&self, asked: Asked) {
+        self.asked.store(Arc::new(asked));
     }
 
     /// Finds the person.
@@ -67,8 +91,9 @@ impl Forests {
         sealed_for: &[ForestId],
         search: Search,
     ) -> Result<Found, Refusal> {
-        let domains = self.domains.load_full();
-        let asked: Vec<&Domain> = domains
+        let forests = self.asked.load_full();
+        let asked: Vec<&Domain> = forests
+            .domains
             .iter()
             .map(|domain| &**domain)
             .filter(|domain| match (user.domain(), sealed_for) {
@@ -100,7 +125,12 @@ impl Forests {
                 remembered: true,
             });
         }
-        let located = self.look_for(&asked, user, sealed_for).await;
+        let wanted = Wanted {
+            user,
+            sealed_for,
+            rule: &forests.enabled_in_two_forests,
+        };
+        let located = self.look_for(&asked, wanted).await;
         if let Some(question) = question {
             match &located {
                 Ok(located) => self
@@ -115,22 +145,26 @@ impl Forests {
         })
     }
 
-    async fn look_for(
-        &self,
-        asked: &[&Domain],
-        user: &UserReference,
-        sealed_for: &[ForestId],
-    ) -> Result<Located, Refusal> {
-        self.observer.asked(asked.len());
-        let decided = decide(user, sealed_for, &self.answers(asked, user).await);
-        match (&decided, user.source_anchor()) {
+    async fn look_for(&self, asked: &[&Domain], wanted: Wanted<'_>) -> Result<Located, Refusal> {
+        let decided = self.look_in(asked, wanted).await;
+        match (&decided, wanted.user.source_anchor()) {
             (Err(refusal), Some(anchor))
                 if nobody_chosen(refusal.reason) && known_by_now(asked, anchor).await =>
             {
-                decide(user, sealed_for, &self.answers(asked, user).await)
+                self.look_in(asked, wanted).await
             }
             _ => decided,
         }
+    }
+
+    async fn look_in(&self, asked: &[&Domain], wanted: Wanted<'_>) -> Result<Located, Refusal> {
+        let Wanted {
+            user,
+            sealed_for,
+            rule,
+        } = wanted;
+        self.observer.asked(asked.len());
+        locate(user, sealed_for, rule, &self.answers(asked, user).await)
     }
 
     async fn answers<'a>(&self, asked: &[&'a Domain], user: &UserReference) -> Vec<Answer<'a>> {
@@ -144,6 +178,7 @@ impl Forests {
             self.observer.answered(&domain.forest, answered);
             Answer {
                 forest: &domain.forest,
+                domain: &domain.name,
                 scope: &domain.scope,
                 found: found.map_err(|error| error.to_string()),
             }

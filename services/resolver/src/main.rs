@@ -5,7 +5,6 @@
 //! it cannot open a seal.
 
 mod anchors;
-mod decide;
 mod forests;
 mod observe;
 mod passage;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use bus::{Delivery, Destination, Message, PublishError, Publisher, Truth};
+use directory::rules::Located;
 use operation::{ForestId, Operation, Outcome, Reason, Refusal, Status, Step};
 use prost::Message as _;
 use proto::v1;
@@ -144,11 +145,20 @@ impl Passage {
         } = found;
         tracing::info!(forest = %located.forest, remembered, "routed");
         let target = v1::Target::new(&located.forest, &located.domain, located.object_guid);
+        if !located.preferred_to.is_empty() {
+            request
+                .steps
+                .push(self.step("preferred", preference(located)));
+        }
         let how = if *remembered { ", as before" } else { "" };
         // it goes on with the work as well: whoever ends the operation tells the whole way
-        request
-            .steps
-            .push(self.step("routed", format!("to forest {}{how}", located.forest)));
+        request.steps.push(self.step(
+            "routed",
+            format!(
+                "to forest {}, domain {}{how}",
+                located.forest, located.domain
+            ),
+        ));
         let report = v1::Report {
             operation_id: operation.id.to_string(),
             target: Some(target.clone()),
@@ -240,6 +250,16 @@ impl Passage {
             detail,
         })
     }
+}
+
+/// Which account was chosen of those in several forests, and by what.
+fn preference(located: &Located) -> String {
+    let others: Vec<&str> = located.preferred_to.iter().map(ForestId::as_str).collect();
+    format!(
+        "forest {}: the person is enabled in {} too, and resolver.enabled_in_two_forests decides",
+        located.forest,
+        others.join(", ")
+    )
 }
 
 fn now() -> OffsetDateTime {

@@ -10,10 +10,9 @@ use std::{
     time::Duration,
 };
 
+use directory::rules::Located;
 use operation::{DomainName, SecurityIdentifier, SourceAnchor, UserReference};
 use tokio::time::Instant;
-
-use crate::decide::Located;
 
 /// Long enough for somebody who is told that a password is too short to think of another.
 const REMEMBERED_FOR: Duration = Duration::from_secs(30);
@@ -96,6 +95,7 @@ mod tests {
             forest: "corp".parse().unwrap(),
             domain: "corp.example.com".parse().unwrap(),
             object_guid: uuid::Uuid::from_u128(number).to_string().parse().unwrap(),
+            preferred_to: Vec::new(),
         }
     }
 

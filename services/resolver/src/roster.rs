@@ -9,7 +9,7 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use chassis::config;
 use directory::{ControllerChoice, Directory, DirectoryConfig, Topology, scope::Scope};
-use operation::DomainName;
+use operation::{DomainName, ForestId};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -18,7 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     anchors::Anchors,
-    forests::{Domain, Forests},
+    forests::{Asked, Domain, Forests},
     observe::Observer,
     standstill,
 };
@@ -40,6 +40,7 @@ pub(crate) struct Roster {
     forests: Arc<Forests>,
     observer: Arc<Observer>,
     members: Vec<Member>,
+    enabled_in_two_forests: operation::EnabledInTwoForests,
     shutdown: CancellationToken,
 }
 
@@ -47,6 +48,8 @@ pub(crate) struct Roster {
 struct Member {
     section: config::Forest,
     domains: Vec<Arc<Domain>>,
+    files: config::AccountFiles,
+    pointed_to: config::PointedTo,
     tasks: TaskTracker,
     leaving: CancellationToken,
 }
@@ -67,6 +70,7 @@ impl Roster {
             INDEX_REFRESH_SECONDS.end(),
         );
         let mut roster = Self {
+            enabled_in_two_forests: settings.enabled_in_two_forests.clone(),
             settings,
             forests,
             observer,
@@ -75,6 +79,7 @@ impl Roster {
         };
         let new = roster.prepare(&config.forests)?;
         ensure_any(&config.forests)?;
+        tell_unknown(&roster.enabled_in_two_forests, &config.forests);
         for member in &new {
             roster.start(member);
         }
@@ -99,7 +104,7 @@ impl Roster {
                 () = sleep(TRY_AGAIN_AFTER), if failing => {}
             }
             let config = Arc::clone(&updates.borrow_and_update());
-            let applied = self.apply(&config.forests).await;
+            let applied = self.apply(&config).await;
             if let Err(error) = &applied
                 && !failing
             {
@@ -116,7 +121,8 @@ impl Roster {
     }
 
     /// All of it or nothing.
-    async fn apply(&mut self, sections: &[config::Forest]) -> anyhow::Result<()> {
+    async fn apply(&mut self, config: &config::Config) -> anyhow::Result<()> {
+        let sections = config.forests.as_slice();
         let changed: Vec<config::Forest> = sections
             .iter()
             .filter(|section| {
@@ -135,6 +141,12 @@ impl Roster {
         self.members = staying;
         let first_new = self.members.len();
         self.members.extend(new);
+        let rule = &config.resolver.enabled_in_two_forests;
+        if self.enabled_in_two_forests != *rule {
+            tracing::info!(?rule, "another rule for who is enabled in two forests");
+            tell_unknown(rule, sections);
+            self.enabled_in_two_forests = rule.clone();
+        }
         self.publish();
         for member in leaving {
             let forest = member.section.id.clone();
@@ -158,8 +170,14 @@ impl Roster {
         sections
             .iter()
             .map(|section| {
+                let files = section
+                    .reading_account()
+                    .with_context(|| format!("forests `{}`", section.id))?;
+                let pointed_to = files.read()?;
                 Ok(Member {
-                    domains: domains(section, &self.settings)?,
+                    domains: domains(section, &files.account, &pointed_to, &self.settings)?,
+                    files,
+                    pointed_to,
                     section: section.clone(),
                     tasks: TaskTracker::new(),
                     leaving: self.shutdown.child_token(),
@@ -174,6 +192,13 @@ impl Roster {
             let anchors = Arc::clone(&domain.anchors);
             member.tasks.spawn(anchors.follow(member.leaving.clone()));
         }
+        let (forest, domains) = (member.section.id.clone(), member.domains.clone());
+        let (files, known) = (member.files.clone(), member.pointed_to.clone());
+        let leaving = member.leaving.clone();
+        member.tasks.spawn(async move {
+            let renewing = files.follow(known, |now| renew(&forest, &domains, &now));
+            leaving.run_until_cancelled(renewing).await;
+        });
         member.tasks.close();
     }
 
@@ -183,7 +208,10 @@ impl Roster {
             .members
             .iter()
             .flat_map(|member| member.domains.iter().cloned());
-        self.forests.ask(domains.collect());
+        self.forests.ask(Asked {
+            domains: domains.collect(),
+            enabled_in_two_forests: self.enabled_in_two_forests.clone(),
+        });
     }
 }
 
@@ -205,38 +233,59 @@ fn ensure_any(sections: &[config::Forest]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// An order that names a forest which is not there is no fault, for forests come and go, but perhaps a
+/// misspelt one.
+fn tell_unknown(rule: &operation::EnabledInTwoForests, sections: &[config::Forest]) {
+    if let operation::EnabledInTwoForests::Prefer(order) = rule {
+        for forest in order.iter() {
+            if sections.iter().all(|section| section.id != *forest) {
+                tracing::warn!(%forest, "resolver.enabled_in_two_forests names a forest that is not configured");
+            }
+        }
+    }
+}
+
+/// What cannot be used is left; what was in force before stays.
+fn renew(forest: &ForestId, domains: &[Arc<Domain>], now: &config::PointedTo) {
+    for domain in domains {
+        let directory = &domain.directory;
+        let renewed = directory.renew_authority(&now.ca_pem).and_then(|()| {
+            directory.renew_passwords(now.password.clone(), now.next_password.clone())
+        });
+        if let Err(error) = renewed {
+            tracing::error!(%forest, domain = %domain.name, %error, "what changed cannot be used");
+        }
+    }
+}
+
 fn domains(
     forest: &config::Forest,
+    account: &str,
+    pointed_to: &config::PointedTo,
     settings: &config::Resolver,
 ) -> anyhow::Result<Vec<Arc<Domain>>> {
-    let ca_pem = config::read_file(&forest.ca_file)?;
-    let (account, password_file) = match (
-        &forest.reader_account,
-        &forest.reader_account_password_file,
-    ) {
-        (Some(account), Some(file)) => (account, file),
-        (None, None) => (&forest.account, &forest.account_password_file),
-        _ => anyhow::bail!(
-            "forests `{}`: give both reader_account and reader_account_password_file, or neither",
-            forest.id
-        ),
-    };
     forest
         .domains
         .iter()
         .map(|domain| {
             let context = || format!("forests `{}`, domain {}", forest.id, domain.name);
-            // the domain controllers, not the catalog: the catalog lacks mS-DS-ConsistencyGuid
+            // not the global catalog: it lacks mS-DS-ConsistencyGuid, and hears of a move last
             let directory = Directory::new(DirectoryConfig {
                 endpoints: domain.domain_controllers.clone(),
                 topology: topology(forest, &domain.name),
-                ca_pem: ca_pem.clone(),
-                account: account.clone(),
-                password: config::read_secret(password_file)?,
+                ca_pem: pointed_to.ca_pem.clone(),
+                account: account.to_owned(),
+                password: pointed_to.password.clone(),
                 connections: CONNECTIONS,
                 operation_timeout: Duration::from_secs(settings.directory_timeout_seconds),
             })
             .with_context(context)?;
+            directory
+                .renew_passwords(
+                    pointed_to.password.clone(),
+                    pointed_to.next_password.clone(),
+                )
+                .with_context(context)?;
             let scope = Scope::new(&domain.include, &domain.exclude).with_context(context)?;
             let anchors = Anchors::new(
                 forest.id.clone(),

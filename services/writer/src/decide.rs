@@ -1,18 +1,13 @@
 //! The rules, without a network: may this operation be written to this account, and did it happen?
 
-mod worth;
-
-pub(crate) use worth::{EXPIRED_AT_ONCE, is_expired_at_once};
-
-use time::Duration;
-
 use directory::{
     Account, Membership, Opens, PolicyHints, PwdLastSet,
     clock::{Comparison, ControllerClock},
+    rules,
     scope::Scope,
 };
-use operation::{InitiatorKind, Kind, Operation, Reason, Refusal, Status, UserReference};
-use time::OffsetDateTime;
+use operation::{InitiatorKind, Kind, Operation, Reason, Refusal, Status};
+use time::{Duration, OffsetDateTime};
 
 /// What the operator has configured.
 #[derive(Debug, Clone, Copy)]
@@ -69,98 +64,12 @@ pub(crate) fn permit(
     scope: &Scope,
     rules: Rules,
 ) -> Result<(), Refusal> {
-    if !account.is_person {
-        return Err(Refusal::new(
-            Reason::UserNotFound,
-            "the account is not a person's",
-        ));
-    }
-    if let Some(field) = disagreement(&operation.user, account) {
-        return Err(Refusal::new(
-            Reason::UserNotFound,
-            format!(
-                "user.{field}: it does not belong to the account that the other identifiers name"
-            ),
-        ));
-    }
-    if !scope.contains(&account.dn) {
-        return Err(Refusal::new(
-            Reason::OutOfScope,
-            "the account is outside the organizational units in which writeback may act",
-        ));
-    }
-    if account.is_krbtgt {
-        return Err(Refusal::new(
-            Reason::ProtectedAccount,
-            "the account holds Kerberos keys (krbtgt): nobody may set its password here",
-        ));
-    }
-    if let Some(why) = protection(account)
-        && !rules.reaches_protected(operation)
-    {
-        return Err(Refusal::new(Reason::ProtectedAccount, why));
-    }
-    if !account.enabled {
-        return Err(Refusal::new(
-            Reason::AccountDisabled,
-            "the account is disabled",
-        ));
-    }
-    let keeps_lockout = match operation.kind {
-        Kind::Reset => !operation.unlock,
-        Kind::Change => true,
-        Kind::Unlock => false,
-    };
-    if account.locked && keeps_lockout {
-        return Err(Refusal::new(
-            Reason::AccountLocked,
-            "the account is locked and was not asked to be unlocked",
-        ));
-    }
-    Ok(())
-}
-
-/// Why the account is protected, if it is. `adminCount` alone says too little: the directory stamps it
-/// up to an hour later, and on no member of an operators' group that `dSHeuristics` excludes.
-fn protection(account: &Account) -> Option<String> {
-    const ADMINISTRATOR: u32 = 500; // MS-SAMR 2.2.1.14, DOMAIN_USER_RID_ADMIN
-    let rid = account
-        .sid
-        .as_ref()
-        .and_then(operation::SecurityIdentifier::relative_identifier);
-    if rid == Some(ADMINISTRATOR) {
-        return Some("the account is the domain's built-in Administrator".to_owned());
-    }
-    if let Membership::Protected(group) = account.membership {
-        return Some(format!(
-            "the account is a member of {group}, itself or through other groups"
-        ));
-    }
-    account.admin_count.then(|| {
-        "the account is, or once was, a member of a protected group (adminCount is 1)".to_owned()
-    })
-}
-
-fn disagreement(user: &UserReference, account: &Account) -> Option<&'static str> {
-    if user
-        .source_anchor()
-        .is_some_and(|anchor| anchor != account.anchor)
-    {
-        return Some("sourceAnchor");
-    }
-    if user
-        .security_identifier()
-        .is_some_and(|sid| account.sid.as_ref() != Some(sid))
-    {
-        return Some("securityIdentifier");
-    }
-    if user
-        .user_principal_name()
-        .is_some_and(|upn| account.upn.as_ref() != Some(upn))
-    {
-        return Some("userPrincipalName");
-    }
-    None
+    rules::permit(
+        operation,
+        account,
+        scope,
+        rules.reaches_protected(operation),
+    )
 }
 
 /// Whether the password was certainly set after the operation was admitted: then the ledger is asked by whom.
@@ -289,9 +198,9 @@ pub(crate) fn notes(
     if operation.kind == Kind::Unlock && !account.locked {
         notes.push("the account was not locked".to_owned());
     }
-    notes.extend(worth::remarks(operation, account, clock, now));
+    notes.extend(rules::remarks(operation, account, clock, now));
     notes
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -10,7 +10,6 @@
 mod decide;
 mod ledger;
 mod observe;
-mod own_accounts;
 mod passage;
 #[cfg(test)]
 mod redaction;
@@ -22,7 +21,8 @@ use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
 use chassis::{Chassis, config};
 use directory::{
-    ControllerChoice, Directory, DirectoryConfig, PolicyHints, Topology, scope::Scope,
+    ControllerChoice, Directory, DirectoryConfig, PolicyHints, Topology, rules::OwnAccounts,
+    scope::Scope,
 };
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::DomainName;
@@ -57,7 +57,13 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     let directory = &settings.sealing.private_keys_directory;
     let keys = sealing::PrivateKeys::from_directory(directory)
         .with_context(|| format!("sealing.private_keys_directory {}", directory.display()))?;
-    let domains = domains(forest, &settings.writer)?;
+    let files = forest.writing_account();
+    let pointed_to = files.read()?;
+    let domains = domains(forest, &pointed_to, &settings.writer)?;
+    let directories: Vec<_> = domains
+        .values()
+        .map(|domain| Arc::clone(&domain.directory))
+        .collect();
     let bus = connect(&chassis).await?;
     let passage = Arc::new(passage::Passage {
         forest: forest_id.clone(),
@@ -67,7 +73,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         observer: observe::Observer::new(&forest_id),
         publisher: bus.publisher(),
         service: settings.service.name.clone(),
-        own_accounts: own_accounts::OwnAccounts::new(
+        own_accounts: OwnAccounts::new(
             [Some(&forest.account), forest.reader_account.as_ref()]
                 .into_iter()
                 .flatten()
@@ -100,6 +106,13 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
             chassis.shutdown.clone(),
         ),
     );
+
+    let shutdown = chassis.shutdown.clone();
+    chassis.spawn("account", async move {
+        let renewing = files.follow(pointed_to, |now| renew(&directories, &now));
+        shutdown.run_until_cancelled(renewing).await;
+        Ok(())
+    });
 
     let mut ticks = tokio::time::interval(CHECK);
     let mut under_way = FuturesUnordered::new();
@@ -194,11 +207,23 @@ fn topology(forest: &config::Forest, domain: &DomainName) -> Topology {
     }
 }
 
+/// What cannot be used is left; what was in force before stays.
+fn renew(directories: &[Arc<Directory>], now: &config::PointedTo) {
+    for directory in directories {
+        let renewed = directory.renew_authority(&now.ca_pem).and_then(|()| {
+            directory.renew_passwords(now.password.clone(), now.next_password.clone())
+        });
+        if let Err(error) = renewed {
+            tracing::error!(%error, "what changed cannot be used");
+        }
+    }
+}
+
 fn domains(
     forest: &config::Forest,
+    pointed_to: &config::PointedTo,
     settings: &config::Writer,
 ) -> anyhow::Result<BTreeMap<DomainName, Domain>> {
-    let ca_pem = config::read_file(&forest.ca_file)?;
     forest
         .domains
         .iter()
@@ -207,13 +232,19 @@ fn domains(
             let directory = Directory::new(DirectoryConfig {
                 endpoints: domain.domain_controllers.clone(),
                 topology: topology(forest, &domain.name),
-                ca_pem: ca_pem.clone(),
+                ca_pem: pointed_to.ca_pem.clone(),
                 account: forest.account.clone(),
-                password: config::read_secret(&forest.account_password_file)?,
+                password: pointed_to.password.clone(),
                 connections: settings.connections,
                 operation_timeout: Duration::from_secs(settings.write_timeout_seconds),
             })
             .with_context(context)?;
+            directory
+                .renew_passwords(
+                    pointed_to.password.clone(),
+                    pointed_to.next_password.clone(),
+                )
+                .with_context(context)?;
             let scope = Scope::new(&domain.include, &domain.exclude).with_context(context)?;
             Ok((domain.name.clone(), Domain { directory, scope }))
         })

@@ -7,7 +7,10 @@ mod misled;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bus::{Delivery, Message, Publisher, Truth};
-use directory::Account;
+use directory::{
+    Account,
+    rules::{EXPIRED_AT_ONCE, OwnAccounts, is_expired_at_once},
+};
 use operation::{Applied, DomainName, ForestId, Outcome, Reason, Refusal, Status};
 use prost::Message as _;
 use proto::v1;
@@ -18,10 +21,9 @@ use tracing::Instrument as _;
 
 use crate::{
     Domain,
-    decide::{EXPIRED_AT_ONCE, Rules, Sent, is_expired_at_once, notes},
+    decide::{Rules, Sent, notes},
     ledger::Ledger,
     observe::{Doubt, Observer},
-    own_accounts::OwnAccounts,
     work::Work,
 };
 

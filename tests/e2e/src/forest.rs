@@ -37,6 +37,8 @@ pub struct DomainController {
 /// By what an event can name an object.
 #[derive(Debug, Clone)]
 pub struct Identifiers {
+    /// As the directory stores it.
+    pub object_guid: Vec<u8>,
     /// Base64 of `objectGUID`: nobody of the lab's ordinary people has a `mS-DS-ConsistencyGuid`.
     pub source_anchor: String,
     /// None for contacts.
@@ -227,6 +229,29 @@ impl DomainController {
         identifiers(&self.find_person(&mut connection, person).await?)
     }
 
+    pub(crate) async fn identifiers_of(
+        &self,
+        connection: &mut Connection,
+        dn: &str,
+    ) -> anyhow::Result<Identifiers> {
+        let (entries, _) = connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .search(
+                dn,
+                Scope::Base,
+                "(objectClass=*)",
+                vec!["distinguishedName", "objectGUID", "objectSid"],
+            )
+            .await?
+            .success()?;
+        let entry = entries
+            .into_iter()
+            .next()
+            .with_context(|| format!("there is no {dn}"))?;
+        identifiers(&SearchEntry::construct(entry))
+    }
+
     /// The domain controller's own account.
     pub async fn computer(&self) -> anyhow::Result<Identifiers> {
         let mut connection = self.as_administrator().await?;
@@ -281,6 +306,12 @@ impl DomainController {
     /// Sets the scene: a fresh password, and no lockout left from before.
     pub async fn start_with_fresh_password(&self, person: &str) -> anyhow::Result<String> {
         let password = crate::fresh_password();
+        self.set_password(person, &password).await?;
+        Ok(password)
+    }
+
+    /// The same with a password of the caller's.
+    pub async fn set_password(&self, person: &str, password: &str) -> anyhow::Result<()> {
         let mut connection = self.as_administrator().await?;
         let dn = self.find_person(&mut connection, person).await?.dn;
         // MS-ADTS 3.1.1.3.1.5: the quoted password in UTF-16, little-endian
@@ -301,7 +332,7 @@ impl DomainController {
             .await?
             .success()
             .with_context(|| format!("the administrator cannot set the password of {person}"))?;
-        Ok(password)
+        Ok(())
     }
 
     /// Locks the person the way it happens: by wrong passwords.
@@ -334,7 +365,8 @@ fn identifiers(entry: &SearchEntry) -> anyhow::Result<Identifiers> {
         .transpose()?
         .map(|sid| sid.to_string());
     Ok(Identifiers {
-        source_anchor: STANDARD.encode(guid),
+        source_anchor: STANDARD.encode(&guid),
+        object_guid: guid,
         security_identifier,
     })
 }

@@ -7,14 +7,17 @@ mod broker;
 mod collector;
 mod ctl;
 mod database;
+mod deprivation;
 mod door;
 mod event;
 mod forest;
 mod issuer;
 mod measures;
+pub mod parts;
 mod passwords;
 mod personnel;
 mod processes;
+mod prometheus;
 pub mod scrape;
 mod seal;
 mod services;
@@ -24,14 +27,16 @@ pub use broker::{Broker, Overheard, Published};
 pub use collector::{Collector, Seen};
 pub use ctl::{Ctl, Run, finish};
 pub use database::{postgres_program, url_of_database};
+pub use deprivation::Deprived;
 pub use door::{Answer, Door};
 pub use event::Event;
 pub use forest::{DomainController, Identifiers, SignIn};
 pub use issuer::Issuer;
 pub use measures::Measures;
 pub use passwords::{fresh_password, passwords_used, record_of_passwords};
-pub use personnel::{Person, source_anchor};
+pub use personnel::{Person, source_anchor, unit_below};
 pub use processes::families;
+pub use prometheus::{Prometheus, Sample};
 pub use seal::HandMade;
 pub use services::Services;
 pub use wait::until;
@@ -41,7 +46,10 @@ use anyhow::Context;
 /// The running lab, ready to be used.
 pub struct World {
     pub door: Door,
+    /// Each by its first domain.
     pub forests: Vec<DomainController>,
+    /// Further domains of them.
+    pub domains: Vec<DomainController>,
 }
 
 impl World {
@@ -49,13 +57,20 @@ impl World {
     pub async fn enter() -> anyhow::Result<Self> {
         provide_cryptography();
         let lab = lab::Lab::load()?;
-        let forests = lab
-            .forests
-            .iter()
-            .map(DomainController::new)
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let controllers = |domains: &[lab::Forest]| {
+            domains
+                .iter()
+                .map(DomainController::new)
+                .collect::<anyhow::Result<Vec<_>>>()
+        };
+        let forests = controllers(&lab.forests)?;
+        let domains = controllers(&lab.domains)?;
         let door = Door::open(lab.intake).await?;
-        Ok(Self { door, forests })
+        Ok(Self {
+            door,
+            forests,
+            domains,
+        })
     }
 
     /// A door at every replica of the intake, whichever the world's own is.

@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ldap3::{Ldap, Mod, Scope, SearchEntry};
 use uuid::Uuid;
 
-use crate::forest::{DomainController, PATIENCE};
+use crate::forest::{DomainController, Identifiers, PATIENCE};
 
 /// Nobody else may be in the way, whichever test runs beside: every person is a new one.
 #[derive(Debug, Clone)]
@@ -43,9 +43,20 @@ impl DomainController {
         unit: &str,
         consistency_guid: Option<Uuid>,
     ) -> anyhow::Result<Person> {
+        self.hire_below(login, &self.unit(unit), consistency_guid)
+            .await
+    }
+
+    /// An enabled person right below this distinguished name.
+    pub async fn hire_below(
+        &self,
+        login: &str,
+        parent: &str,
+        consistency_guid: Option<Uuid>,
+    ) -> anyhow::Result<Person> {
         let password = crate::fresh_password();
         let user_principal_name = self.named(login);
-        let dn = format!("CN={login},{}", self.unit(unit));
+        let dn = format!("CN={login},{parent}");
         let one = |value: &[u8]| HashSet::from([value.to_vec()]);
         let mut attributes = vec![
             (b"objectClass".to_vec(), one(b"user")),
@@ -169,15 +180,25 @@ impl DomainController {
 
     /// Another name, or another unit, or both.
     pub async fn rename(&self, person: &Person, name: &str, unit: &str) -> anyhow::Result<()> {
+        self.move_below(person, name, &self.unit(unit)).await
+    }
+
+    /// The same, to right below this distinguished name.
+    pub async fn move_below(
+        &self,
+        person: &Person,
+        name: &str,
+        parent: &str,
+    ) -> anyhow::Result<()> {
         let mut connection = self.as_administrator().await?;
         connection
             .ldap
             .with_timeout(PATIENCE)
             .modifydn(
                 &person.dn(),
-                &format!("CN={name}"),
+                &format!("CN={}", escaped(name)),
                 true,
-                Some(&self.unit(unit)),
+                Some(parent),
             )
             .await?
             .success()
@@ -199,15 +220,20 @@ impl DomainController {
 
     /// Makes an organizational unit beside that of the people.
     pub async fn found_unit(&self, unit: &str) -> anyhow::Result<()> {
+        self.found_unit_at(&self.unit(unit)).await
+    }
+
+    /// Makes the organizational unit with this distinguished name.
+    pub async fn found_unit_at(&self, dn: &str) -> anyhow::Result<()> {
         let class = HashSet::from([b"organizationalUnit".to_vec()]);
         let mut connection = self.as_administrator().await?;
         connection
             .ldap
             .with_timeout(PATIENCE)
-            .add(&self.unit(unit), vec![(b"objectClass".to_vec(), class)])
+            .add(dn, vec![(b"objectClass".to_vec(), class)])
             .await?
             .success()
-            .with_context(|| format!("the unit {unit} cannot be made"))?;
+            .with_context(|| format!("the unit {dn} cannot be made"))?;
         Ok(())
     }
 
@@ -248,9 +274,77 @@ impl DomainController {
         Ok(took)
     }
 
-    fn unit(&self, name: &str) -> String {
-        format!("OU={name},{}", self.forest.base_dn)
+    /// The distinguished name of a unit right below the domain, whatever its name is.
+    pub fn unit(&self, name: &str) -> String {
+        unit_below(name, &self.forest.base_dn)
     }
+
+    /// Makes an object among the people that is not a person: its first class, and what it must have.
+    pub async fn make(
+        &self,
+        name: &str,
+        classes: &[&str],
+        attributes: &[(&str, &str)],
+    ) -> anyhow::Result<Identifiers> {
+        let dn = format!("CN={name},{}", self.unit("People"));
+        let mut all = vec![(
+            "objectClass".to_owned(),
+            classes.iter().map(|class| (*class).to_owned()).collect(),
+        )];
+        for (attribute, value) in attributes {
+            all.push((
+                (*attribute).to_owned(),
+                HashSet::from([(*value).to_owned()]),
+            ));
+        }
+        let mut connection = self.as_administrator().await?;
+        connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .add(&dn, all)
+            .await?
+            .success()
+            .with_context(|| format!("{dn} cannot be made"))?;
+        self.identifiers_of(&mut connection, &dn).await
+    }
+
+    /// What the directory holds of an object by this `objectGUID`: when its password was set, if it has one.
+    pub async fn password_set_at(&self, object: Uuid) -> anyhow::Result<Option<String>> {
+        let mut connection = self.as_administrator().await?;
+        let (entries, _) = connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .search(
+                &format!("<GUID={object}>"),
+                Scope::Base,
+                "(objectClass=*)",
+                vec!["pwdLastSet"],
+            )
+            .await?
+            .success()?;
+        Ok(entries
+            .into_iter()
+            .map(SearchEntry::construct)
+            .find_map(|entry| entry.attrs.get("pwdLastSet")?.first().cloned()))
+    }
+}
+
+/// The distinguished name of a unit right below this one.
+pub fn unit_below(name: &str, parent: &str) -> String {
+    format!("OU={},{parent}", escaped(name))
+}
+
+/// A value in a distinguished name: every character that could mean something, by its bytes (RFC 4514 2.4).
+fn escaped(value: &str) -> String {
+    value.bytes().fold(String::new(), |mut text, byte| {
+        if byte.is_ascii_alphanumeric() || byte == b'-' {
+            text.push(char::from(byte));
+        } else {
+            // writing to a String does not fail
+            let _ = write!(text, "\\{byte:02x}");
+        }
+        text
+    })
 }
 
 async fn object_guid(ldap: &mut Ldap, dn: &str) -> anyhow::Result<Uuid> {

@@ -1,7 +1,7 @@
 """Peoples a freshly provisioned forest, on its database file, before the domain controller starts.
 
-Reads its plan as JSON from standard input: smbConf, people (givenName, surname), suffix, passwords, and the
-GUID shared by the person who has an account in both forests.
+Reads its plan as JSON from standard input: smbConf, people (givenName, surname), suffix, that of the service accounts,
+the shortest password, passwords, and the GUID shared by the person who has an account in both forests, if there is one.
 """
 import json
 import sys
@@ -35,7 +35,7 @@ def organizational_unit(name):
     return dn
 
 
-def account(ou, given, surname, password, login=None):
+def account(ou, given, surname, password, login=None, suffix=suffix):
     login = login or f"{given}.{surname}".lower()
     name = f"{given} {surname}"
     db.newuser(login, password, userou=ou.removesuffix("," + base), givenname=given, surname=surname,
@@ -81,7 +81,7 @@ domain = ldb.Message(ldb.Dn(db, base))
 for attribute, value in {
     "minPwdAge": 0,
     "maxPwdAge": 90 * day,
-    "minPwdLength": 8,
+    "minPwdLength": plan["minimumPasswordLength"],
     "pwdHistoryLength": 24,
     "lockoutThreshold": 5,
     "lockOutObservationWindow": day,
@@ -112,11 +112,14 @@ account(people, "Leo", "Locked", password)
 fixed = account(people, "Frida", "Fixed", password)
 add_aces(fixed, f"(OD;;CR;{CHANGE_PASSWORD};;PS)(OD;;CR;{CHANGE_PASSWORD};;WD)", first=True)
 
-both = account(people, "Bianca", "Both", password)
-replace(both, "mS-DS-ConsistencyGuid", uuid.UUID(plan["sharedGuid"]).bytes_le)
+if plan["sharedGuid"]:
+    both = account(people, "Bianca", "Both", password)
+    replace(both, "mS-DS-ConsistencyGuid", uuid.UUID(plan["sharedGuid"]).bytes_le)
 
-writer = account(services, "Writeback", "Service", plan["servicePassword"], "svc-writeback")
-reader = account(services, "Writeback", "Reader", plan["readerPassword"], "svc-writeback-read")
+# one account serves in every domain of a forest: here each knows it by the same name and password
+serving = plan["serviceSuffix"]
+writer = account(services, "Writeback", "Service", plan["servicePassword"], "svc-writeback", serving)
+reader = account(services, "Writeback", "Reader", plan["readerPassword"], "svc-writeback-read", serving)
 for service in (writer, reader):
     replace(service, "userAccountControl", str(0x200 | 0x10000))  # normal account, password never expires
 sid = sid_of(writer)

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -23,6 +24,8 @@ use crate::secret;
 
 pub(crate) const VIRTUAL_HOST: &str = "writeback";
 const ADMINISTRATOR: &str = "lab";
+/// The least rights of the product's users, as every deployment gives them.
+const PERMISSIONS: &str = include_str!("../../../deploy/broker/permissions.txt");
 
 pub(crate) fn password_file(place: &Place, name: &str) -> PathBuf {
     place.path(format!("secrets/broker-{name}"))
@@ -51,36 +54,42 @@ struct Rights {
 }
 
 impl Rights {
-    fn of(user: &str, configure: &str, write: &str, read: &str) -> Self {
-        Self {
-            user: user.to_owned(),
-            configure: format!(r"^writeback\.({configure})$"),
-            write: format!(r"^writeback\.({write})$"),
-            read: format!(r"^writeback\.({read})$"),
-        }
-    }
-
-    fn of_writer(forest: &ForestPlan) -> Self {
-        let id = forest.id;
-        Self::of(
-            &format!("writer-{id}"),
-            &format!(r"requests|forests|forest\.{id}|outcomes|replies|expired"),
-            &format!(r"requests|forest\.{id}|outcomes|replies|expired"),
-            &format!(r"forests|forest\.{id}"),
-        )
+    fn of_writer(forest: &ForestPlan) -> anyhow::Result<Self> {
+        let user = format!("writer-{}", forest.id);
+        given(Some(forest))
+            .into_iter()
+            .find(|rights| rights.user == user)
+            .with_context(|| format!("deploy/broker/permissions.txt has no {user}"))
     }
 }
 
+/// What the file gives to this forest's users; without a forest, to everybody else's.
+fn given(forest: Option<&ForestPlan>) -> Vec<Rights> {
+    let of_forest = |text: &str| match forest {
+        Some(forest) => text.replace("FOREST", forest.id),
+        None => text.to_owned(),
+    };
+    let pattern = |text| format!(r"^writeback\.({})$", of_forest(text));
+    PERMISSIONS
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| {
+            let mut columns = line.split_whitespace();
+            let user = columns.next()?;
+            (user.contains("FOREST") == forest.is_some()).then_some(())?;
+            Some(Rights {
+                user: of_forest(user),
+                configure: pattern(columns.next()?),
+                write: pattern(columns.next()?),
+                read: pattern(columns.next()?),
+            })
+        })
+        .collect()
+}
+
 fn rights() -> Vec<Rights> {
-    let intake = r"requests|replies|replies\..+";
-    let resolver = "requests|forests|outcomes|replies|expired";
-    let audit = "requests|forests|outcomes|replies|expired";
-    let mut rights = vec![
-        Rights::of("intake", intake, intake, r"replies|replies\..+"),
-        Rights::of("resolver", resolver, resolver, "requests"),
-        Rights::of("audit", audit, audit, "outcomes|expired"),
-    ];
-    rights.extend(FORESTS.iter().map(Rights::of_writer));
+    let mut rights = given(None);
+    rights.extend(FORESTS.iter().flat_map(|forest| given(Some(forest))));
     rights.push(Rights {
         user: ADMINISTRATOR.to_owned(),
         configure: ".*".to_owned(),
@@ -236,7 +245,7 @@ pub(crate) async fn add_writers(place: &Place, forest: &ForestPlan) -> anyhow::R
         configure,
         write,
         read,
-    } = Rights::of_writer(forest);
+    } = Rights::of_writer(forest)?;
     let password = secret::password(&password_file(place, &user))?;
     let account = json!({ "password_hash": password_hash(&password)?,
         "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": "" });
@@ -248,7 +257,7 @@ pub(crate) async fn add_writers(place: &Place, forest: &ForestPlan) -> anyhow::R
 
 /// The user is gone; the forest's queue stays, for what is in it still has to end.
 pub(crate) async fn remove_writers(place: &Place, forest: &ForestPlan) -> anyhow::Result<()> {
-    let user = Rights::of_writer(forest).user;
+    let user = Rights::of_writer(forest)?.user;
     manage(place, Method::DELETE, &format!("users/{user}"), None).await
 }
 

@@ -1,12 +1,13 @@
 //! `config.toml`: the one file every service of the lab reads.
 
+use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::forest::{ADDED, FORESTS, ForestPlan};
+use crate::forest::{ADDED, FORESTS, FURTHER_DOMAINS, ForestPlan};
 use crate::place::{AMQP_PORT, AUDIT_PORTS, POSTGRES_PORT, Place, TRACES_PORT};
-use crate::wanted::Wanted;
+use crate::wanted::{Further, Wanted};
 use crate::{broker, database, seals, second, secret, tokens};
 
 pub(crate) fn file(place: &Place) -> PathBuf {
@@ -21,37 +22,28 @@ fn forest(place: &Place, forest: &ForestPlan) -> anyhow::Result<Value> {
     for account in ["svc-writeback", "svc-writeback-read"] {
         secret::password(&forest.password_file(place, account))?;
     }
-    let mut controllers = json!({ "domain_controllers": [forest.ldaps()] });
-    let mut dns = json!({});
-    if is_discovered(forest) {
-        controllers = json!({});
-        dns = json!({ "dns_servers": [format!("{}:53", forest.address)] });
-    } else if forest.id == second::OF.id && Wanted::load(place)?.second_controller {
-        controllers = json!({ "domain_controllers": [forest.ldaps(), second::ldaps()] });
-    }
-    let mut domain = json!({
-        "name": forest.domain,
-        "include": [forest.base_dn],
-        "exclude": [out_of_scope(forest)],
-    });
-    add(&mut domain, controllers);
-    let mut section = json!({
+    let wanted = Wanted::load(place)?;
+    let domains: Vec<&ForestPlan> = if wanted.further_domains == Further::Configured {
+        let further = FURTHER_DOMAINS
+            .iter()
+            .filter(|domain| domain.forest == forest.id);
+        [forest].into_iter().chain(further).collect()
+    } else {
+        vec![forest]
+    };
+    let dns_servers = is_discovered(forest).then(|| format!("{}:53", forest.address));
+    Ok(json!({
         "id": forest.id,
-        "ca_file": forest.authority(place),
+        "ca_file": authorities(place, &domains)?,
         "account": forest.account("svc-writeback"),
         "account_password_file": forest.password_file(place, "svc-writeback"),
+        "account_next_password_file": forest.password_file(place, "svc-writeback-next"),
         "reader_account": forest.account("svc-writeback-read"),
         "reader_account_password_file": forest.password_file(place, "svc-writeback-read"),
-        "domains": [domain],
-    });
-    add(&mut section, dns);
-    Ok(section)
-}
-
-fn add(to: &mut Value, more: Value) {
-    if let (Value::Object(to), Value::Object(more)) = (to, more) {
-        to.extend(more);
-    }
+        "reader_account_next_password_file": forest.password_file(place, "svc-writeback-read-next"),
+        "dns_servers": dns_servers.as_slice(),
+        "domains": domains.into_iter().map(|plan| domain(plan, wanted)).collect::<Vec<_>>(),
+    }))
 }
 
 /// In one of the forests the services find the domain controller by DNS.
@@ -66,6 +58,37 @@ pub(crate) fn first_controller(forest: &ForestPlan) -> String {
     } else {
         forest.ldaps()
     }
+}
+
+fn domain(domain: &ForestPlan, wanted: Wanted) -> Value {
+    let mut controllers = Vec::new();
+    if !is_discovered(domain) {
+        controllers.push(domain.ldaps());
+    }
+    if domain.id == second::OF.id && wanted.second_controller {
+        controllers.push(second::ldaps());
+    }
+    json!({
+        "name": domain.domain,
+        "domain_controllers": controllers,
+        "include": [domain.included()],
+        "exclude": [out_of_scope(domain)],
+    })
+}
+
+/// The file with the authority of every domain: of several it is a file of its own.
+fn authorities(place: &Place, domains: &[&ForestPlan]) -> anyhow::Result<PathBuf> {
+    let [first, _, ..] = domains else {
+        let file = domains.first().map(|only| only.authority(place));
+        return Ok(file.unwrap_or_default());
+    };
+    let mut all = Vec::new();
+    for domain in domains {
+        all.extend(fs::read(domain.authority(place))?);
+    }
+    let file = first.directory(place).join("tls/every-domain.pem");
+    secret::write_public(&file, &all)?;
+    Ok(file)
 }
 
 pub(crate) fn out_of_scope(forest: &ForestPlan) -> String {

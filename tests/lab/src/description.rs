@@ -14,7 +14,11 @@ pub struct Lab {
     pub audit: Audit,
     pub rabbitmq: RabbitMq,
     pub postgres: String,
+    /// Each with its first domain.
     pub forests: Vec<Forest>,
+    /// Further domains of the forests; the id is the forest's.
+    #[serde(default)]
+    pub domains: Vec<Forest>,
     pub services: Vec<Service>,
     /// What the services stand on: the broker, the database, a domain controller per forest.
     #[serde(default)]
@@ -73,7 +77,7 @@ pub struct Service {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Infrastructure {
-    /// `rabbitmq`, `postgres`, `samba-<forest>`, and what serves them.
+    /// `rabbitmq`, `postgres`, `samba-<forest>`, `samba-<further domain>`, and what serves them.
     pub name: String,
     pub pid: u32,
 }

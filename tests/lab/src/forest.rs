@@ -1,4 +1,5 @@
-//! Active Directory forests, one Samba domain controller each: two from the start, and one that can be added.
+//! Active Directory domains, one Samba domain controller each: the first domains of two forests from the start, and
+//! those that can be added.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,40 +18,84 @@ use crate::process::Recipe;
 use crate::second;
 use crate::secret;
 
+/// A domain; most are the only one of their forest.
 pub(crate) struct ForestPlan {
+    /// Names its folder, its processes and its NetBIOS domain; of a forest's first domain it is the forest's id.
     pub(crate) id: &'static str,
+    /// The forest that it belongs to.
+    pub(crate) forest: &'static str,
     pub(crate) domain: &'static str,
     pub(crate) base_dn: &'static str,
     pub(crate) address: &'static str,
     /// How far this forest's surnames are shifted against the list, so that forests hold different people.
     surname_shift: usize,
+    minimum_password_length: u8,
+    /// The one unit in scope; if none is named, all but the contractors.
+    scope: Option<&'static str>,
 }
+
+const MINIMUM_PASSWORD_LENGTH: u8 = 8;
 
 pub(crate) const FORESTS: [ForestPlan; 2] = [
     ForestPlan {
         id: "corp",
+        forest: "corp",
         domain: "corp.example.com",
         base_dn: "DC=corp,DC=example,DC=com",
         address: "127.0.0.11",
         surname_shift: 0,
+        minimum_password_length: MINIMUM_PASSWORD_LENGTH,
+        scope: None,
     },
     ForestPlan {
         id: "emea",
+        forest: "emea",
         domain: "emea.example.net",
         base_dn: "DC=emea,DC=example,DC=net",
         address: "127.0.0.12",
         surname_shift: 7,
+        minimum_password_length: MINIMUM_PASSWORD_LENGTH,
+        scope: None,
     },
 ];
 
 /// The one that `add-forest` adds.
 pub(crate) const ADDED: ForestPlan = ForestPlan {
     id: "apac",
+    forest: "apac",
     domain: "apac.example.org",
     base_dn: "DC=apac,DC=example,DC=org",
     address: "127.0.0.13",
     surname_shift: 13,
+    minimum_password_length: MINIMUM_PASSWORD_LENGTH,
+    scope: None,
 };
+
+/// The further domains of the first forest that `add-domains` adds: a child, and a tree with another suffix. To Samba
+/// each is a forest of its own, for it can neither make nor join a second domain of a forest. What is true of them all
+/// the same: one forest's id, keys, queue and account, several domains with a controller, a policy and a scope each.
+pub(crate) const FURTHER_DOMAINS: [ForestPlan; 2] = [
+    ForestPlan {
+        id: "child",
+        forest: "corp",
+        domain: "child.corp.example.com",
+        base_dn: "DC=child,DC=corp,DC=example,DC=com",
+        address: "127.0.0.14",
+        surname_shift: 17,
+        minimum_password_length: 12,
+        scope: None,
+    },
+    ForestPlan {
+        id: "tree",
+        forest: "corp",
+        domain: "corp-tree.test",
+        base_dn: "DC=corp-tree,DC=test",
+        address: "127.0.0.15",
+        surname_shift: 23,
+        minimum_password_length: MINIMUM_PASSWORD_LENGTH,
+        scope: Some("People"),
+    },
+];
 
 /// What a domain controller's smb.conf says besides its domain.
 pub(crate) fn settings(
@@ -104,6 +149,21 @@ impl ForestPlan {
 
     pub(crate) fn account(&self, name: &str) -> String {
         format!("{name}@{}", self.domain)
+    }
+
+    /// The first domain of its forest, whose accounts serve in every domain of it.
+    pub(crate) fn first(&self) -> &Self {
+        FORESTS
+            .iter()
+            .find(|plan| plan.id == self.forest)
+            .unwrap_or(self)
+    }
+
+    pub(crate) fn included(&self) -> String {
+        self.scope.map_or_else(
+            || self.base_dn.to_owned(),
+            |unit| format!("OU={unit},{}", self.base_dn),
+        )
     }
 
     fn people(&self) -> Vec<(String, String)> {
@@ -211,15 +271,18 @@ impl ForestPlan {
             .into_iter()
             .map(|(given, surname)| json!({ "givenName": given, "surname": surname }))
             .collect();
+        let first = self.first();
         let plan = json!({
             "smbConf": self.directory(place).join("etc/smb.conf"),
             "suffix": self.domain,
+            "serviceSuffix": first.domain,
+            "minimumPasswordLength": self.minimum_password_length,
             "people": people,
             "administratorPassword": secret::password(&self.password_file(place, "administrator"))?,
             "peoplePassword": secret::password(&self.password_file(place, "people"))?,
-            "servicePassword": secret::password(&self.password_file(place, "svc-writeback"))?,
-            "readerPassword": secret::password(&self.password_file(place, "svc-writeback-read"))?,
-            "sharedGuid": SHARED_GUID,
+            "servicePassword": secret::password(&first.password_file(place, "svc-writeback"))?,
+            "readerPassword": secret::password(&first.password_file(place, "svc-writeback-read"))?,
+            "sharedGuid": (self.id == self.forest).then_some(SHARED_GUID),
         });
         // Samba's Python modules belong to the system's interpreter, whatever else is first on the PATH
         let mut python = Command::new("/usr/bin/python3");

@@ -10,6 +10,7 @@ mod command;
 mod configuration;
 mod database;
 mod description;
+mod domains;
 mod forest;
 mod place;
 mod process;
@@ -23,6 +24,7 @@ mod wanted;
 
 pub use command::{down, up};
 pub use description::{Audit, Ctl, Forest, Infrastructure, Intake, Lab, RabbitMq, Service};
+pub use domains::{Mover, add_domains, receive, remove_domains};
 pub use place::{Place, TRACES_PORT};
 pub use second::{add_controller, remove_controller};
 pub use supervisor::supervise;

@@ -32,6 +32,10 @@ enum Command {
     AddController,
     /// Take the second domain controller out again
     RemoveController,
+    /// Add a child domain and a tree to the first forest and return when its writers know them
+    AddDomains,
+    /// Take them out again
+    RemoveDomains,
     /// Keep everything running (started by `up`, in the background)
     #[command(hide = true)]
     Supervise {
@@ -65,6 +69,8 @@ async fn run() -> anyhow::Result<()> {
         Command::RemoveForest => lab::remove_forest(&place).await,
         Command::AddController => lab::add_controller(&place).await,
         Command::RemoveController => lab::remove_controller(&place).await,
+        Command::AddDomains => lab::add_domains(&place).await,
+        Command::RemoveDomains => lab::remove_domains(&place).await,
         Command::Supervise {
             infrastructure_only,
         } => lab::supervise(&place, infrastructure_only).await,

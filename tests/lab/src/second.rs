@@ -1,5 +1,5 @@
 //! A second domain controller of the first forest, which can be added to the running lab: what `add-controller` and
-//! `remove-controller` do. It is joined as any other and takes over what the first one writes.
+//! `remove-controller` do. It joins as any other, and begins with all that the first one has.
 
 use std::ffi::OsString;
 use std::fs;
@@ -125,15 +125,7 @@ pub(crate) fn recipe(place: &Place) -> Recipe {
     .map(Into::into)
     .into();
     program.push(configuration.into());
-    program.extend(
-        [
-            "--option=old password allowed period = 0",
-            // it asks the first one for news often: nobody tells it, for DNS does not know it
-            "--option=dreplsrv:periodic_startup_interval = 1",
-            "--option=dreplsrv:periodic_interval = 2",
-        ]
-        .map(Into::into),
-    );
+    program.push("--option=old password allowed period = 0".into());
     let (program, arguments) = as_a_neighbour(place, &program);
     Recipe {
         name: name(),
@@ -158,7 +150,7 @@ pub async fn add_controller(place: &Place) -> anyhow::Result<()> {
     running(place)?;
     let wanted = Wanted::load(place)?;
     ensure!(!wanted.second_controller, "the lab has it already");
-    remove_leftovers(&directory(place))?;
+    remove_leftovers(&directory(place)).await?;
     join(place).await?;
     say(begun, "has joined");
     wanted.with_second_controller(true).store(place)?;
@@ -187,17 +179,17 @@ pub async fn remove_controller(place: &Place) -> anyhow::Result<()> {
         })
     })
     .await?;
-    remove_leftovers(&directory(place))?;
+    remove_leftovers(&directory(place)).await?;
     say(begun, "is gone");
     Ok(())
 }
 
-fn remove_leftovers(folder: &Path) -> anyhow::Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder)
-            .with_context(|| format!("cannot remove {}", folder.display()))?;
-    }
-    Ok(())
+/// What the controller's children still write is removed too, once they have ended.
+async fn remove_leftovers(folder: &Path) -> anyhow::Result<()> {
+    until("its folder is gone", async || {
+        !folder.exists() || fs::remove_dir_all(folder).is_ok()
+    })
+    .await
 }
 
 fn say(begun: Instant, what: &str) {

@@ -7,11 +7,11 @@ use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::description::{Audit, Ctl, Forest, Infrastructure, Intake, Lab, RabbitMq, Service};
-use crate::forest::{ADDED, FORESTS};
+use crate::forest::{ADDED, FORESTS, FURTHER_DOMAINS, ForestPlan};
 use crate::place::{AUDIT_PORTS, INTAKE_PORTS, Place};
 use crate::process::{Process, Recipe};
 use crate::tokens::Tokens;
-use crate::wanted::Wanted;
+use crate::wanted::{Further, Wanted};
 use crate::{broker, configuration, database, seals, second, secret, services, tokens};
 
 const TICK: Duration = Duration::from_millis(250);
@@ -121,29 +121,37 @@ async fn run(
     }
 }
 
-/// Starts and dismisses what belongs to the forest and the domain controller that can be added.
+/// Starts and dismisses what belongs to the forest, the domains and the domain controller that can be added.
 fn obey(
     place: &Place,
     wanted: Wanted,
     infrastructure_only: bool,
     processes: &mut Vec<Process>,
 ) -> anyhow::Result<()> {
-    let name = ADDED.domain_controller_name();
     let prefix = services::writers_prefix(&ADDED);
     let is_writer = |process: &Process| process.recipe.name.starts_with(&prefix);
     let second = second::name();
     for process in processes.iter_mut() {
-        let unwanted = (process.recipe.name == name && !wanted.domain_controller)
-            || (process.recipe.name == second && !wanted.second_controller);
-        if unwanted {
+        if process.recipe.name == second && !wanted.second_controller {
             process.dismiss(Duration::ZERO);
         }
         if is_writer(process) && !wanted.writers {
             process.dismiss(WRITERS_END_WITHIN);
         }
     }
-    if wanted.domain_controller && !processes.iter().any(|process| process.recipe.name == name) {
-        processes.push(Process::start(ADDED.domain_controller(place))?);
+    let further = FURTHER_DOMAINS
+        .iter()
+        .map(|domain| (domain, wanted.further_domains != Further::Nothing));
+    for (domain, is_wanted) in further.chain([(&ADDED, wanted.domain_controller)]) {
+        let name = domain.domain_controller_name();
+        let running = processes
+            .iter_mut()
+            .find(|process| process.recipe.name == name);
+        match running {
+            Some(process) if !is_wanted => process.dismiss(Duration::ZERO),
+            None if is_wanted => processes.push(Process::start(domain.domain_controller(place))?),
+            Some(_) | None => {}
+        }
     }
     if wanted.second_controller
         && !processes
@@ -202,24 +210,16 @@ fn describe(
         .iter()
         .map(|port| format!("http://127.0.0.1:{port}"))
         .collect();
-    let mut forests = Vec::new();
-    for forest in FORESTS.iter().chain(wanted.writers.then_some(&ADDED)) {
-        forests.push(Forest {
-            id: forest.id.to_owned(),
-            domain: forest.domain.to_owned(),
-            ldaps: forest.ldaps(),
-            known_as: configuration::first_controller(forest),
-            ca: forest.authority(place),
-            base_dn: forest.base_dn.to_owned(),
-            administrator: forest.account("Administrator"),
-            administrator_password: secret::password(
-                &forest.password_file(place, "administrator"),
-            )?,
-            service_account: forest.account("svc-writeback"),
-            users: forest.users(),
-            out_of_scope_ou: configuration::out_of_scope(forest),
-        });
-    }
+    let forests = FORESTS
+        .iter()
+        .chain(wanted.writers.then_some(&ADDED))
+        .map(|forest| describe_domain(place, forest))
+        .collect::<anyhow::Result<_>>()?;
+    let domains = FURTHER_DOMAINS
+        .iter()
+        .filter(|_| wanted.further_domains == Further::Configured)
+        .map(|domain| describe_domain(place, domain))
+        .collect::<anyhow::Result<_>>()?;
     let services = processes
         .iter()
         .filter_map(|process| {
@@ -264,6 +264,7 @@ fn describe(
         },
         postgres: database::superuser_url(place)?,
         forests,
+        domains,
         services,
         infrastructure,
     };
@@ -272,6 +273,22 @@ fn describe(
         serde_json::to_string_pretty(&lab)?.as_bytes(),
     )
     .context("cannot describe the lab")
+}
+
+fn describe_domain(place: &Place, domain: &ForestPlan) -> anyhow::Result<Forest> {
+    Ok(Forest {
+        id: domain.forest.to_owned(),
+        domain: domain.domain.to_owned(),
+        ldaps: domain.ldaps(),
+        known_as: configuration::first_controller(domain),
+        ca: domain.authority(place),
+        base_dn: domain.base_dn.to_owned(),
+        administrator: domain.account("Administrator"),
+        administrator_password: secret::password(&domain.password_file(place, "administrator"))?,
+        service_account: domain.first().account("svc-writeback"),
+        users: domain.users(),
+        out_of_scope_ou: configuration::out_of_scope(domain),
+    })
 }
 
 /// Services first, what they stand on after them.

@@ -1,5 +1,5 @@
-//! The forest that is added to the running lab: what `add-forest` and `remove-forest` do, and what they ask of the
-//! supervisor, which alone starts and stops processes.
+//! What is added to the running lab, as it is asked of the supervisor, which alone starts and stops processes; and the
+//! forest that `add-forest` adds and `remove-forest` takes out.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::{broker, configuration, seals, secret, services};
 const PATIENCE: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(100);
 
-/// What the supervisor is to run of the added forest.
+/// What the supervisor is to run of the added forest, and of the further domains of the first one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Wanted {
     pub(crate) domain_controller: bool,
@@ -24,6 +24,17 @@ pub(crate) struct Wanted {
     /// Of the first forest.
     #[serde(default)]
     pub(crate) second_controller: bool,
+    pub(crate) further_domains: Further,
+}
+
+/// How much there is of the further domains.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Further {
+    #[default]
+    Nothing,
+    DomainControllers,
+    /// They are in the configuration too.
+    Configured,
 }
 
 impl Wanted {
@@ -120,7 +131,7 @@ pub async fn remove_forest(place: &Place) -> anyhow::Result<()> {
     .await?;
     // a domain controller that goes before it is no longer asked would be a forest that does not answer
     until("no resolver asks it", async || {
-        nobody_asks(place).await.unwrap_or(false)
+        nobody_asks(place, ADDED.domain).await.unwrap_or(false)
     })
     .await?;
     Wanted::load(place)?.forest(false, false).store(place)?;
@@ -145,9 +156,9 @@ pub async fn remove_forest(place: &Place) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether every resolver has given its domain up: an index of anchors that is kept is told as a metric.
-async fn nobody_asks(place: &Place) -> anyhow::Result<bool> {
-    let label = format!("forest=\"{}\"", ADDED.id);
+/// Whether every resolver has given a domain up: an index of anchors that is kept is told as a metric.
+pub(crate) async fn nobody_asks(place: &Place, domain: &str) -> anyhow::Result<bool> {
+    let label = format!("domain=\"{domain}\"");
     for service in running(place)?.services {
         if !service.name.starts_with("resolver-") {
             continue;

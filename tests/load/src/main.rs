@@ -8,6 +8,7 @@
 mod ceiling;
 mod measure;
 mod pipeline;
+mod placement;
 mod processor;
 mod report;
 mod round;

@@ -1,14 +1,16 @@
 //! The measurement: which cases there are, and the turns that the ceiling and the product take in each.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, fmt, time::Duration};
 
 use anyhow::Context as _;
 use e2e::{Event, World};
 use futures_util::future::{join_all, try_join_all};
+use serde::Serialize;
 
 use crate::{
     ceiling::{self, Connection, Modify},
     pipeline::{self, Caller},
+    placement::Processors,
     processor::Used,
     round::{Round, Worker, round},
 };
@@ -24,11 +26,32 @@ pub(crate) struct Plan {
     pub(crate) together_only: bool,
 }
 
+/// What else is under way while one forest is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Busy {
+    /// Nothing.
+    Alone,
+    /// The other forests are just as busy.
+    Both,
+    /// The same, and the domain controllers have processors of their own.
+    Apart,
+}
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Alone => "alone",
+            Self::Both => "both",
+            Self::Apart => "apart",
+        })
+    }
+}
+
 /// What was measured in one forest at one concurrency.
 pub(crate) struct Case {
     pub(crate) forest: String,
-    /// While the other forests were just as busy.
-    pub(crate) together: bool,
+    pub(crate) busy: Busy,
     pub(crate) concurrency: usize,
     pub(crate) ceiling: Vec<Round>,
     pub(crate) pipeline: Vec<Round>,
@@ -75,10 +98,16 @@ pub(crate) async fn measure(
     let mut cases = Vec::new();
     if !plan.together_only {
         for group in sides.chunks_mut(1) {
-            measure_group(plan, lab, group, &mut cases).await?;
+            measure_group(plan, lab, group, Busy::Alone, &mut cases).await?;
         }
     }
-    measure_group(plan, lab, &mut sides, &mut cases).await?;
+    measure_group(plan, lab, &mut sides, Busy::Both, &mut cases).await?;
+    let processors = Processors::of_this_machine()?;
+    if processors.part(lab)? {
+        let measured = measure_group(plan, lab, &mut sides, Busy::Apart, &mut cases).await;
+        processors.share(lab)?;
+        measured?;
+    }
     Ok(cases)
 }
 
@@ -87,19 +116,20 @@ async fn measure_group(
     plan: &Plan,
     lab: &lab::Lab,
     group: &mut [Side<'_>],
+    busy: Busy,
     cases: &mut Vec<Case>,
 ) -> anyhow::Result<()> {
     for concurrency in &plan.concurrency {
         let names: Vec<&str> = group.iter().map(|side| side.name.as_str()).collect();
         println!(
-            "load: {}, {concurrency} at a time in each",
+            "load: {} ({busy}), {concurrency} at a time in each",
             names.join(" and ")
         );
         let first = cases.len();
         for side in group.iter() {
             cases.push(Case {
                 forest: side.name.clone(),
-                together: group.len() > 1,
+                busy,
                 concurrency: *concurrency,
                 ceiling: Vec::new(),
                 pipeline: Vec::new(),

@@ -13,7 +13,15 @@ use nix::unistd::{SysconfVar, sysconf};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Used(BTreeMap<String, u64>);
 
-struct Process {
+/// A process of the lab, or this one.
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    /// What the supervisor started, and this process descends from.
+    pub(crate) program: String,
+    ticks: u64,
+}
+
+struct Stat {
     parent: u32,
     /// Its own and that of children that have ended, in clock ticks.
     ticks: u64,
@@ -22,39 +30,9 @@ struct Process {
 impl Used {
     /// Of all processes under the lab's supervisor, each under the name of the program that it started.
     pub(crate) fn so_far(lab: &lab::Lab) -> anyhow::Result<Self> {
-        let mut processes = HashMap::new();
-        for entry in fs::read_dir("/proc")? {
-            let name = entry?.file_name();
-            let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
-                continue;
-            };
-            // a process may end while we look
-            if let Some(process) = fs::read_to_string(format!("/proc/{pid}/stat"))
-                .ok()
-                .and_then(|stat| parse(&stat))
-            {
-                processes.insert(pid, process);
-            }
-        }
-        let service = lab.services.first().context("the lab runs no service")?;
-        let supervisor = processes
-            .get(&service.pid)
-            .context("the first service has ended")?
-            .parent;
         let mut used = BTreeMap::new();
-        for (pid, process) in &processes {
-            let top = if *pid == std::process::id() {
-                *pid
-            } else if let Some(top) = below(&processes, *pid, supervisor) {
-                top
-            } else {
-                continue;
-            };
-            let program = fs::read_link(format!("/proc/{top}/exe"))
-                .ok()
-                .and_then(|path| Some(path.file_name()?.to_str()?.to_owned()))
-                .unwrap_or_default();
-            *used.entry(program).or_insert(0) += process.ticks;
+        for process in processes(lab)? {
+            *used.entry(process.program).or_insert(0) += process.ticks;
         }
         Ok(Self(used))
     }
@@ -89,10 +67,50 @@ impl Used {
     }
 }
 
+/// All processes under the lab's supervisor, and this one.
+pub(crate) fn processes(lab: &lab::Lab) -> anyhow::Result<Vec<Process>> {
+    let mut stats = HashMap::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        // a process may end while we look
+        if let Some(stat) = fs::read_to_string(format!("/proc/{pid}/stat"))
+            .ok()
+            .and_then(|stat| parse(&stat))
+        {
+            stats.insert(pid, stat);
+        }
+    }
+    let service = lab.services.first().context("the lab runs no service")?;
+    let supervisor = stats
+        .get(&service.pid)
+        .context("the first service has ended")?
+        .parent;
+    let found = stats.iter().filter_map(|(pid, stat)| {
+        let top = if *pid == std::process::id() {
+            *pid
+        } else {
+            below(&stats, *pid, supervisor)?
+        };
+        let program = fs::read_link(format!("/proc/{top}/exe"))
+            .ok()
+            .and_then(|path| Some(path.file_name()?.to_str()?.to_owned()))
+            .unwrap_or_default();
+        Some(Process {
+            pid: *pid,
+            program,
+            ticks: stat.ticks,
+        })
+    });
+    Ok(found.collect())
+}
+
 /// The process right below the supervisor that this one descends from.
-fn below(processes: &HashMap<u32, Process>, mut pid: u32, supervisor: u32) -> Option<u32> {
+fn below(stats: &HashMap<u32, Stat>, mut pid: u32, supervisor: u32) -> Option<u32> {
     loop {
-        let parent = processes.get(&pid)?.parent;
+        let parent = stats.get(&pid)?.parent;
         if parent == supervisor {
             return Some(pid);
         }
@@ -101,7 +119,7 @@ fn below(processes: &HashMap<u32, Process>, mut pid: u32, supervisor: u32) -> Op
 }
 
 /// Fields 4 and 14 to 17 of `stat` (proc(5)), counted after the name in parentheses.
-fn parse(stat: &str) -> Option<Process> {
+fn parse(stat: &str) -> Option<Stat> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = after_name.split_whitespace().collect();
     let ticks = fields
@@ -110,7 +128,7 @@ fn parse(stat: &str) -> Option<Process> {
         .map(|field| field.parse::<u64>())
         .sum::<Result<u64, _>>()
         .ok()?;
-    Some(Process {
+    Some(Stat {
         parent: fields.get(1)?.parse().ok()?,
         ticks,
     })
@@ -123,17 +141,17 @@ mod tests {
     #[test]
     fn counts_children_that_have_ended() {
         let stat = "77 (a) S 1 (b) R 5 77 77 0 -1 4194560 1 0 0 0 10 20 300 4000 20 0 9 0 12345 1";
-        let process = parse(stat).unwrap();
-        assert_eq!((process.parent, process.ticks), (5, 4330));
+        let stat = parse(stat).unwrap();
+        assert_eq!((stat.parent, stat.ticks), (5, 4330));
         assert!(parse("77 (short) R 5").is_none());
     }
 
     #[test]
     fn finds_the_program_that_the_supervisor_started() {
-        let of = |pid, parent| (pid, Process { parent, ticks: 0 });
-        let processes = HashMap::from([of(1, 0), of(9, 1), of(20, 9), of(21, 20), of(22, 21)]);
-        assert_eq!(below(&processes, 22, 9), Some(20));
-        assert_eq!(below(&processes, 20, 9), Some(20));
-        assert_eq!(below(&processes, 9, 9), None);
+        let of = |pid, parent| (pid, Stat { parent, ticks: 0 });
+        let stats = HashMap::from([of(1, 0), of(9, 1), of(20, 9), of(21, 20), of(22, 21)]);
+        assert_eq!(below(&stats, 22, 9), Some(20));
+        assert_eq!(below(&stats, 20, 9), Some(20));
+        assert_eq!(below(&stats, 9, 9), None);
     }
 }

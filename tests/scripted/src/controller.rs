@@ -27,7 +27,7 @@ pub(crate) struct Knowledge {
     pub(crate) policy: Policy,
     pub(crate) controls: Vec<String>,
     pub(crate) capabilities: Vec<String>,
-    pub(crate) service_password: String,
+    pub(crate) start_tls: bool,
     clock_ahead: time::Duration,
     changing: Mutex<Changing>,
     hang_up: Notify,
@@ -37,6 +37,7 @@ pub(crate) struct Knowledge {
 pub(crate) struct Changing {
     pub(crate) people: Vec<Person>,
     pub(crate) unexpires: bool,
+    pub(crate) service_password: String,
     rules: Vec<Rule>,
     received: Vec<Received>,
 }
@@ -50,11 +51,12 @@ impl DomainController {
             policy: script.policy,
             controls: script.controls.into_iter().collect(),
             capabilities: script.capabilities.into_iter().collect(),
-            service_password: script.service_password,
+            start_tls: script.start_tls,
             clock_ahead: script.clock_ahead,
             changing: Mutex::new(Changing {
                 people: script.people,
                 unexpires: script.unexpires,
+                service_password: script.service_password,
                 rules: script.rules,
                 received: Vec::new(),
             }),
@@ -82,9 +84,14 @@ impl DomainController {
         })
     }
 
-    /// Its endpoint, `ldaps://127.0.0.1:port`.
+    /// Its endpoint, `ldaps://127.0.0.1:port`, or `ldap://` if it waits for StartTLS.
     pub fn url(&self) -> String {
-        format!("ldaps://{}", self.address)
+        let scheme = if self.knowledge.start_tls {
+            "ldap"
+        } else {
+            "ldaps"
+        };
+        format!("{scheme}://{}", self.address)
     }
 
     pub fn port(&self) -> u16 {
@@ -114,6 +121,11 @@ impl DomainController {
     /// Gives the service account Unexpire-Password on the domain.
     pub fn grant_unexpire_password(&self) {
         self.knowledge.changing().unexpires = true;
+    }
+
+    /// The service account's password is another from now on.
+    pub fn set_service_password(&self, password: &str) {
+        password.clone_into(&mut self.knowledge.changing().service_password);
     }
 
     /// Closes every connection that there is, as a controller does with those idle for too long.

@@ -3,8 +3,8 @@
 use std::{future::pending, io, sync::Arc};
 
 use rasn_ldap::{
-    AuthenticationChoice, BindRequest, BindResponse, LdapMessage, ModifyRequest, ModifyResponse,
-    ProtocolOp, ResultCode, SearchRequest, SearchRequestScope, SearchResultDone,
+    AuthenticationChoice, BindRequest, BindResponse, ExtendedResponse, LdapMessage, ModifyRequest,
+    ModifyResponse, ProtocolOp, ResultCode, SearchRequest, SearchRequestScope, SearchResultDone,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
@@ -24,6 +24,8 @@ use crate::{
     wire::{self, is_success},
 };
 
+const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
+
 pub(crate) async fn converse(known: Arc<Knowledge>, tls: TlsAcceptor, mut socket: TcpStream) {
     known.record(Received::Connection);
     match known.act(On::Connection) {
@@ -37,6 +39,9 @@ pub(crate) async fn converse(known: Arc<Knowledge>, tls: TlsAcceptor, mut socket
             return;
         }
     }
+    if known.start_tls && !matches!(start_tls(&known, &mut socket).await, Ok(true)) {
+        return;
+    }
     match tls.accept(socket).await {
         Ok(mut stream) => {
             // a broken connection ends the conversation, as it does in a domain controller
@@ -49,6 +54,59 @@ pub(crate) async fn converse(known: Arc<Knowledge>, tls: TlsAcceptor, mut socket
         }
         Err(error) => known.record(Received::NoTls(error.to_string())),
     }
+}
+
+/// The exchange before TLS (RFC 4511 4.14). Whether TLS is next.
+async fn start_tls(known: &Knowledge, socket: &mut TcpStream) -> io::Result<bool> {
+    let Some(message) = wire::read(socket).await? else {
+        return Ok(false);
+    };
+    match &message.protocol_op {
+        ProtocolOp::ExtendedReq(request) if *request.request_name == *START_TLS => {}
+        other => {
+            known.record(Received::InTheClear(format!("{other:?}")));
+            return Ok(false);
+        }
+    }
+    known.record(Received::StartTls);
+    let answer = match known.act(On::StartTls) {
+        None => Answer::success(),
+        Some(Act::Late(by)) => {
+            sleep(by).await;
+            Answer::success()
+        }
+        Some(Act::Answer(answer)) => answer,
+        Some(Act::Silence { .. }) => return pending().await,
+        Some(Act::Close { .. }) => return Ok(false),
+        Some(Act::Bytes(bytes)) => {
+            socket.write_all(&bytes).await?;
+            return Ok(true);
+        }
+    };
+    let result = wire::result(&answer);
+    let response = ExtendedResponse {
+        result_code: result.result_code,
+        matched_dn: result.matched_dn,
+        diagnostic_message: result.diagnostic_message,
+        referral: result.referral,
+        response_name: Some(START_TLS.to_vec().into()),
+        response_value: None,
+    };
+    write(
+        socket,
+        message.message_id,
+        vec![ProtocolOp::ExtendedResp(response)],
+    )
+    .await?;
+    if is_success(&answer) {
+        return Ok(true);
+    }
+    // what a client says after a refusal is written down
+    if let Some(message) = wire::read(socket).await? {
+        let said = format!("{:?}", message.protocol_op);
+        known.record(Received::InTheClear(said));
+    }
+    Ok(false)
 }
 
 struct Conversation {
@@ -188,7 +246,7 @@ impl Conversation {
         }
         let name = bind.name.as_str();
         if name == SERVICE_ACCOUNT {
-            return if password[..] == *self.known.service_password.as_bytes() {
+            return if password[..] == *self.known.changing().service_password.as_bytes() {
                 Answer::success()
             } else {
                 refused("52e")

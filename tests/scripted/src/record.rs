@@ -7,6 +7,10 @@ pub enum Received {
     Connection,
     /// The client broke the TLS handshake off, or could not finish it.
     NoTls(String),
+    /// It was asked for TLS in the clear.
+    StartTls,
+    /// It was sent something else in the clear.
+    InTheClear(String),
     Bind {
         name: String,
         /// Anonymous, though a name be given (RFC 4513 5.1.2).

@@ -15,6 +15,8 @@ pub const SERVICE_PASSWORD: &str = "Service-Passw0rd";
 pub enum On {
     /// Before TLS begins.
     Connection,
+    /// In the clear, where TLS is asked for.
+    StartTls,
     Bind,
     RootDse,
     Search,
@@ -85,6 +87,7 @@ pub struct Script {
     pub(crate) clock_ahead: time::Duration,
     pub(crate) unexpires: bool,
     pub(crate) service_password: String,
+    pub(crate) start_tls: bool,
 }
 
 impl Default for Script {
@@ -104,6 +107,7 @@ impl Default for Script {
             clock_ahead: time::Duration::ZERO,
             unexpires: true,
             service_password: SERVICE_PASSWORD.to_owned(),
+            start_tls: false,
         }
     }
 }
@@ -172,6 +176,13 @@ impl Script {
     #[must_use]
     pub fn service_password(mut self, password: &str) -> Self {
         password.clone_into(&mut self.service_password);
+        self
+    }
+
+    /// Waits in the clear to be asked for TLS.
+    #[must_use]
+    pub fn start_tls(mut self) -> Self {
+        self.start_tls = true;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use operation::{DomainName, ForestId};
+use operation::{DomainName, EnabledInTwoForests, ForestId};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -37,11 +37,14 @@ impl Config {
         self.forests.iter().find(|forest| forest.id == *id)
     }
 
-    /// Whether they differ in more than their forests: in what a service reads only when it starts.
+    /// Whether they differ in more than their forests, and who is meant in two of them: in what a
+    /// service reads only when it starts.
     pub(crate) fn differs_beyond_forests(&self, other: &Self) -> bool {
-        let without_forests = |config: &Self| Self {
-            forests: Vec::new(),
-            ..config.clone()
+        let without_forests = |config: &Self| {
+            let mut rest = config.clone();
+            rest.forests = Vec::new();
+            rest.resolver.enabled_in_two_forests = EnabledInTwoForests::default();
+            rest
         };
         without_forests(self) != without_forests(other)
     }
@@ -81,7 +84,9 @@ impl Config {
         for forest in forests {
             paths.push(&mut forest.ca_file);
             paths.push(&mut forest.account_password_file);
+            paths.extend(forest.account_next_password_file.as_mut());
             paths.extend(forest.reader_account_password_file.as_mut());
+            paths.extend(forest.reader_account_next_password_file.as_mut());
         }
         paths
     }
@@ -247,6 +252,8 @@ pub struct Tokens {
 pub struct Resolver {
     pub concurrency: usize,
     pub directory_timeout_seconds: u64,
+    /// Taken over without a restart, as the forests are.
+    pub enabled_in_two_forests: EnabledInTwoForests,
     /// How often each domain is asked which anchors changed; 1 to 20.
     pub index_refresh_seconds: u64,
     /// Where the index of anchors outlives a restart. Without it every start reads it anew.
@@ -258,6 +265,7 @@ impl Default for Resolver {
         Self {
             concurrency: 32,
             directory_timeout_seconds: 5,
+            enabled_in_two_forests: EnabledInTwoForests::default(),
             index_refresh_seconds: 15,
             state_directory: None,
         }
@@ -330,9 +338,12 @@ pub struct Forest {
     /// The account that writes.
     pub account: String,
     pub account_password_file: PathBuf,
+    /// The password that is to follow; it is tried where the first is refused. The file need not be there.
+    pub account_next_password_file: Option<PathBuf>,
     /// The account the resolver reads as; it needs no more than to read.
     pub reader_account: Option<String>,
     pub reader_account_password_file: Option<PathBuf>,
+    pub reader_account_next_password_file: Option<PathBuf>,
     #[serde(default)]
     pub policy_hints: PolicyHints,
     #[serde(default)]
@@ -395,7 +406,7 @@ pub enum SendHints {
 #[serde(deny_unknown_fields)]
 pub struct Domain {
     pub name: DomainName,
-    /// `ldaps://` URLs; without any they are found by DNS.
+    /// `ldaps://` URLs, or `ldap://` for StartTLS; without any they are found by DNS.
     #[serde(default)]
     pub domain_controllers: Vec<String>,
     /// DNs of the subtrees in scope; none means the whole domain.

@@ -1,3 +1,4 @@
+use operation::EnabledInTwoForests;
 use secrecy::ExposeSecret as _;
 
 use super::*;
@@ -224,6 +225,47 @@ fn a_forest_given_twice_is_refused() {
     let forest = FULL.split_once("[[forests]]").unwrap().1;
     let reason = refusal(&format!("{FULL}\n[[forests]]{forest}"), &[]);
     assert!(reason.contains("forest `corp` is given twice"), "{reason}");
+}
+
+#[test]
+fn a_domain_belongs_to_one_forest() {
+    let domain = FULL.split_once("[[forests.domains]]").unwrap().1;
+    let reason = refusal(&format!("{FULL}\n[[forests.domains]]{domain}"), &[]);
+    assert!(
+        reason.contains("domain corp.example.com is given twice"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn who_is_enabled_in_two_forests_is_refused_unless_an_order_is_given() {
+    let with = |value: &str| {
+        let line = format!("[resolver]\nenabled_in_two_forests = {value}\n\n[[forests]]");
+        FULL.replace("[[forests]]", &line)
+    };
+    let read = |text: &str| parse(text, &[]).unwrap().resolver.enabled_in_two_forests;
+    assert_eq!(read(FULL), EnabledInTwoForests::Refuse);
+    assert_eq!(read(&with("\"refuse\"")), EnabledInTwoForests::Refuse);
+    let EnabledInTwoForests::Prefer(order) = read(&with("{ prefer = [\"corp\", \"emea\"] }"))
+    else {
+        panic!("no order");
+    };
+    assert_eq!(order.rank(&"corp".parse().unwrap()), Some(0));
+    assert_eq!(order.rank(&"emea".parse().unwrap()), Some(1));
+    assert_eq!(order.rank(&"apac".parse().unwrap()), None);
+    for wrong in [
+        "\"guess\"",
+        "{ prefer = [] }",
+        "{ prefer = [\"corp\"] }",
+        "{ prefer = [\"corp\", \"emea\", \"corp\"] }",
+        "{ prefers = [\"corp\", \"emea\"] }",
+    ] {
+        let reason = refusal(&with(wrong), &[]);
+        assert!(
+            reason.contains("line 19") && reason.contains("enabled_in_two_forests"),
+            "{wrong}: {reason}"
+        );
+    }
 }
 
 #[test]

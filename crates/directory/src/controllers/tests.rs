@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{connection, credentials::Credentials, srv::Record};
+use crate::{credentials::Credentials, srv::Record, trust::Trust};
 
 fn controllers(topology: &Topology, listed: &[&str]) -> Controllers {
     let authority = rcgen::generate_simple_self_signed(vec!["dc".to_owned()]).unwrap();
     let blueprint = Blueprint {
-        tls: connection::tls(authority.cert.pem().as_bytes()).unwrap(),
+        trust: Arc::new(Trust::new(authority.cert.pem().as_bytes()).unwrap()),
         credentials: Arc::new(Credentials::new("svc".to_owned(), "secret".into())),
         connections: 1,
         time_out: Duration::from_millis(10),

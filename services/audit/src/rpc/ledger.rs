@@ -94,6 +94,7 @@ impl Ledger for Rpc {
             .await
             .map_err(RpcError::from)?;
         let intact = verification.findings.is_empty();
+        self.verified.found(verification.findings.len());
         tracing::info!(intact, entries = verification.entries, "verified");
         Ok(Response::new(v1::VerifyResponse {
             intact,

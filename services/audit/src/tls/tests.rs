@@ -61,6 +61,7 @@ async fn serve(settings: &Audit) -> SocketAddr {
         appender,
         news: News::new(),
         key,
+        verified: crate::observe::Verified::default(),
         shutdown: CancellationToken::new(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -113,7 +113,15 @@ impl Anchors {
 
     async fn read(&self) -> Result<Read, DirectoryError> {
         let began = Instant::now();
-        let visit = self.directory.visit(&self.domain).await?;
+        let visit = match self.directory.visit(&self.domain).await {
+            Ok(visit) => visit,
+            Err(error) => {
+                let read_before = self.state().read_at.is_some();
+                let what = if read_before { CHANGES } else { EVERYBODY };
+                self.measures.read(what, false);
+                return Err(error);
+            }
+        };
         let since = {
             let state = self.state();
             if pace::is_due_in_full(state.read_in_full_at, OffsetDateTime::now_utc()) {

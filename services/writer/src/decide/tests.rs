@@ -1,4 +1,5 @@
-use operation::{EventIdentity, Initiator, ObjectGuid, OperationId, SourceAnchor};
+use directory::rules::is_expired_at_once;
+use operation::{EventIdentity, Initiator, ObjectGuid, OperationId, SourceAnchor, UserReference};
 use time::macros::datetime;
 
 use super::*;
@@ -33,7 +34,7 @@ fn operation(kind: Kind) -> Operation {
     }
 }
 
-pub(crate) fn account() -> Account {
+fn account() -> Account {
     Account {
         guid: ObjectGuid::from_bytes([1; 16]),
         sid: "S-1-5-21-1-2-3-1104".parse().ok(),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use directory::{Account, PwdLastSet};
+use directory::{Account, PwdLastSet, rules::is_expired_at_once};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::{Applied, Outcome, Reason, Refusal, Status};
 use sealing::Contents;
@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{ASK_AGAIN_AFTER, End, Passage};
 use crate::{
     Domain,
-    decide::{Sent, happened, is_expired_at_once, is_set_since_admission_perhaps},
+    decide::{Sent, happened, is_set_since_admission_perhaps},
     observe::Doubt,
     work::Work,
 };

@@ -191,14 +191,7 @@ async fn operations_go_to_the_second_controller_while_the_first_is_away() -> any
     let first = world.forests.first().context("no forest")?;
     let added = Added::add().await?;
     restart_writers(first).await?;
-    // the second one has what the first one writes
     let person = first.person(people::UNDER_WAY.start)?;
-    let password = first.start_with_fresh_password(person).await?;
-    let second = first.at(SECOND);
-    until("the second has heard of it", PATIENCE, || async {
-        Ok(second.opens(person, &password).await?.then_some(()))
-    })
-    .await?;
     let (_, at) = reset(&world, person, &fresh_password()).await?;
     ensure!(
         at.as_deref() == Some(first.ldaps()),

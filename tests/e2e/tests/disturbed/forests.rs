@@ -26,7 +26,7 @@ use crate::{ALONE, people};
 const WORKS_WITHIN: Duration = Duration::from_secs(10);
 /// No operation of another forest may take longer, though a domain is being provisioned on the same machine.
 const BOUND: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const DEADLINE: Duration = Duration::from_secs(15);
 const REJECTED: &str = "writeback_config_rejected";
 
@@ -79,7 +79,7 @@ impl Drop for Added {
 }
 
 /// One reset after the other in this forest until it is enough. All forests are asked for each person.
-async fn steady(
+pub(crate) async fn steady(
     world: &World,
     forest: &DomainController,
     enough: &CancellationToken,
@@ -276,22 +276,22 @@ async fn a_forest_is_added_and_removed_and_the_others_never_notice() -> anyhow::
     Ok(())
 }
 
-/// Put back as it was also by a test that fails.
-struct Broken(PathBuf, String);
+/// The configuration with more in it; put back as it was also by a test that fails.
+pub(crate) struct Changed(PathBuf, String);
 
-impl Broken {
-    fn with(more: &str) -> anyhow::Result<Self> {
+impl Changed {
+    pub(crate) fn with(more: &str) -> anyhow::Result<Self> {
         let path = configuration()?;
-        let broken = Self(path.clone(), fs::read_to_string(&path)?);
-        fs::write(&path, format!("{}{more}", broken.1))?;
-        Ok(broken)
+        let changed = Self(path.clone(), fs::read_to_string(&path)?);
+        fs::write(&path, format!("{}{more}", changed.1))?;
+        Ok(changed)
     }
 }
 
-impl Drop for Broken {
+impl Drop for Changed {
     fn drop(&mut self) {
         if let Err(error) = fs::write(&self.0, &self.1) {
-            eprintln!("the configuration stays broken: {error}");
+            eprintln!("the configuration stays changed: {error}");
         }
     }
 }
@@ -315,7 +315,7 @@ async fn a_configuration_that_does_not_hold_changes_nothing() -> anyhow::Result<
     let _alone = ALONE.lock().await;
     let world = World::enter().await?;
     undisturbed(&world, async || {
-        let broken = Broken::with("\n[[forest]]\nid = \"wrong\"\n")?;
+        let broken = Changed::with("\n[[forest]]\nid = \"wrong\"\n")?;
         let line = broken.1.lines().count() + 2;
         every_service_says(1.0).await?;
         let log = fs::read_to_string(Place::of_this_repository()?.log("resolver-1"))?;

@@ -8,20 +8,24 @@
     reason = "a member that JSON lacks reads as null, and a test may panic"
 )]
 
+mod account;
 mod anchors;
 mod broker;
 mod controllers;
 mod database;
+mod domains;
 mod errand;
 mod forests;
 mod ledger;
-mod parts;
 mod people;
+mod preferred;
 mod readiness;
 mod services;
 mod settings;
 mod walls;
 mod writers;
+
+use e2e::parts;
 
 /// Held by every test that disturbs what others rely on.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

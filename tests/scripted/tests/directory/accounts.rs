@@ -1,6 +1,6 @@
 //! Accounts as Windows shows them, where Samba shows or lets make others.
 
-use directory::{Identifier, Membership, PasswordWrite, PolicyHints};
+use directory::{DirectoryError, Identifier, Membership, PasswordWrite, PolicyHints};
 
 use scripted_directory::{Act, Answer, DomainController, On, Received, ResultCode};
 
@@ -19,6 +19,27 @@ async fn what_trusts_another_domain_is_nobody() {
     let found = directory.find(&domain, &by).await.unwrap();
     assert!(found.iter().all(|found| !found.is_person), "{found:?}");
     assert_eq!(found.len(), 1);
+}
+
+/// A domain controller that is a global catalog too knows whoever moved to another domain of the forest, and
+/// refers to that (MS-ADTS 3.1.1.4.6): in the domain that was asked they are no more.
+#[tokio::test]
+async fn who_moved_to_another_domain_is_not_here() {
+    let forest = Forest::new();
+    let referral = Answer::referral("ldap://child.corp.example.com/DC=child,DC=corp");
+    let script = forest.script().always(On::Search, Act::Answer(referral));
+    let controller = forest.start(script).await;
+    let directory = forest.directory(&[&controller]);
+    let account = directory.read_account(forest.ana.guid).await.unwrap();
+    assert!(account.is_none(), "{account:?}");
+    // one that refers a search of the whole domain elsewhere does not hold that domain
+    let domain = "corp.example.com".parse().unwrap();
+    let by = Identifier::ObjectGuid(forest.ana.guid);
+    let refused = directory.find(&domain, &by).await.unwrap_err();
+    assert!(
+        matches!(refused, DirectoryError::Misconfigured { .. }),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! The service account: each refused bind counts towards its lockout, and a lockout stops the forest.
 
-use directory::{Directory, DirectoryConfig, DirectoryError, Opens};
+use directory::{Directory, DirectoryConfig, DirectoryError, Opens, PasswordInUse};
 use operation::Reason;
-use scripted_directory::{Act, Answer, DomainController, On, Received, ResultCode, windows};
+use scripted_directory::{
+    Act, Answer, DomainController, On, Received, ResultCode, SERVICE_PASSWORD, windows,
+};
 
 use crate::{Forest, NEW, SHORT_TIME_OUT, refused, reset};
 
@@ -154,4 +156,116 @@ async fn a_person_s_refused_bind_is_understood() {
         assert_eq!(opens, Ok(expected), "{data}");
         assert_eq!(controllers[1].binds(), 0, "tried once: {data}");
     }
+}
+
+const NEXT: &str = "Next-Service-Passw0rd";
+
+/// The old password, until the directory knows the new one; then the new one, and no longer the old one.
+#[tokio::test]
+async fn the_password_is_changed_and_no_operation_notices() {
+    let forest = Forest::new();
+    let controller = forest.start(forest.script()).await;
+    let directory = forest.directory(&[&controller]);
+    let first = || SERVICE_PASSWORD.into();
+    let write = async |password: &str| {
+        forest.write(&directory, &reset(password)).await.unwrap();
+        assert_eq!(forest.password_at(&controller), password);
+    };
+    assert_eq!(directory.password_in_use(), None);
+    directory
+        .renew_passwords(first(), Some(NEXT.into()))
+        .unwrap();
+    write("Passw0rd-1").await;
+    assert_eq!(directory.password_in_use(), Some(PasswordInUse::First));
+    assert_eq!(controller.binds(), 1);
+
+    controller.set_service_password(NEXT);
+    write("Passw0rd-2").await;
+    assert_eq!(controller.binds(), 1, "a connection that is there goes on");
+    for (binds, password) in [(3, "Passw0rd-3"), (4, "Passw0rd-4")] {
+        controller.hang_up();
+        // a read may be repeated freely, so it is what finds out
+        directory.read_account(forest.ana.guid).await.unwrap();
+        write(password).await;
+        assert_eq!(controller.binds(), binds, "the old one is tried once");
+        assert_eq!(directory.password_in_use(), Some(PasswordInUse::Next));
+    }
+
+    // the files follow: no bind is needed for that
+    directory.renew_passwords(NEXT.into(), None).unwrap();
+    assert_eq!(directory.password_in_use(), Some(PasswordInUse::First));
+    controller.hang_up();
+    directory.read_account(forest.ana.guid).await.unwrap();
+    write("Passw0rd-5").await;
+    assert_eq!(controller.binds(), 5);
+}
+
+/// Each wrong password counts towards the lockout, so each is tried once, however many ask.
+#[tokio::test]
+async fn two_wrong_passwords_are_tried_once_each_until_one_is_new() {
+    let forest = Forest::new();
+    let script = forest.script().service_password("Nobody-Knows-It-1");
+    let controller = forest.start(script).await;
+    let directory = forest.directory(&[&controller]);
+    directory
+        .renew_passwords(SERVICE_PASSWORD.into(), Some(NEXT.into()))
+        .unwrap();
+    let write = reset(NEW);
+    let all = async || {
+        let together = (0..12).map(|_| forest.write(&directory, &write));
+        for outcome in futures_util::future::join_all(together).await {
+            let explained = refused(outcome);
+            assert!(explained.detail.contains("wrong password"), "{explained}");
+        }
+    };
+    all().await;
+    assert_eq!(controller.binds(), 2);
+    // the same again, in whichever order, is no reason to try
+    directory
+        .renew_passwords(NEXT.into(), Some(SERVICE_PASSWORD.into()))
+        .unwrap();
+    all().await;
+    assert_eq!(controller.binds(), 2);
+    directory
+        .renew_passwords(NEXT.into(), Some("Another-Passw0rd".into()))
+        .unwrap();
+    all().await;
+    assert_eq!(controller.binds(), 3, "a new one is tried, and it alone");
+    assert_eq!(directory.password_in_use(), None);
+
+    directory
+        .renew_passwords("Nobody-Knows-It-1".into(), Some(NEXT.into()))
+        .unwrap();
+    forest.write(&directory, &write).await.unwrap();
+    assert_eq!(controller.binds(), 4, "at once, without a rest");
+}
+
+/// Whatever else is wrong with the account, another password does not mend it.
+#[tokio::test]
+async fn only_a_wrong_password_makes_the_other_one_tried() {
+    for data in ["532", "533", "701", "773", "775"] {
+        let forest = Forest::new();
+        let answer = Answer::new(ResultCode::InvalidCredentials, &windows::bind_refused(data));
+        let script = forest.script().always(On::Bind, Act::Answer(answer));
+        let controller = forest.start(script).await;
+        let directory = forest.directory(&[&controller]);
+        directory
+            .renew_passwords(SERVICE_PASSWORD.into(), Some(NEXT.into()))
+            .unwrap();
+        refused(forest.write(&directory, &reset(NEW)).await);
+        assert_eq!(controller.binds(), 1, "{data}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_password_is_never_taken() {
+    let forest = Forest::new();
+    let controller = forest.start(forest.script()).await;
+    let directory = forest.directory(&[&controller]);
+    let first = || SERVICE_PASSWORD.into();
+    directory.renew_passwords("".into(), None).unwrap_err();
+    directory
+        .renew_passwords(first(), Some("".into()))
+        .unwrap_err();
+    forest.write(&directory, &reset(NEW)).await.unwrap();
 }

@@ -1,0 +1,460 @@
+//! An explanation, for people and for machines.
+
+use std::io::{self, Write};
+
+use directory::{
+    Found, Membership, PwdLastSet,
+    permissions::Held,
+    portrait::{LockedUntil, Policy, Portrait},
+    rules::{Act, protection},
+};
+use operation::{Actor, Refusal};
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{Asked, Explanation, Person};
+use crate::{
+    permissions::held_json,
+    table::{self, printable},
+};
+
+fn moment(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap_or_else(|_| at.to_string())
+}
+
+fn yes(is: bool) -> String {
+    if is { "yes" } else { "no" }.to_owned()
+}
+
+const fn name(act: Act) -> &'static str {
+    match act {
+        Act::ResetByUser => "reset, by the person",
+        Act::ResetByAdministrator => "reset, by an administrator",
+        Act::ResetToBeChanged => "reset, by an administrator, to be changed at the next sign-in",
+        Act::Change => "change",
+        Act::Unlock => "unlock",
+    }
+}
+
+const fn code(act: Act) -> &'static str {
+    match act {
+        Act::ResetByUser => "reset-by-user",
+        Act::ResetByAdministrator => "reset-by-administrator",
+        Act::ResetToBeChanged => "reset-to-be-changed",
+        Act::Change => "change",
+        Act::Unlock => "unlock",
+    }
+}
+
+const fn who(actor: Actor) -> &'static str {
+    match actor {
+        Actor::Person => "the person",
+        Actor::Administrator => "an administrator",
+        Actor::Retry => "nobody: try again later",
+    }
+}
+
+impl Explanation<'_> {
+    pub(super) fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "{}", printable(&self.user))?;
+        for asked in self.asked {
+            Self::print_answer(out, asked)?;
+        }
+        match &self.located {
+            Ok(located) => writeln!(
+                out,
+                "  resolves to {} in {}, forest {}",
+                located.object_guid, located.domain, located.forest
+            )?,
+            Err(refusal) => writeln!(out, "  does not resolve: {}", words(refusal))?,
+        }
+        writeln!(out)?;
+        if let Some(person) = &self.person {
+            let rows: Vec<Vec<String>> = states(person)
+                .into_iter()
+                .map(|(state, value)| vec![format!("  {state}"), value])
+                .collect();
+            table::print(out, &["  STATE", ""], &rows)?;
+            writeln!(
+                out,
+                "\n  policy: {}\n",
+                printable(&policy(&person.portrait.policy))
+            )?;
+        }
+        match &self.settings {
+            Ok(settings) if settings.writeback && settings.unlock_without_reset => {}
+            Ok(settings) => writeln!(
+                out,
+                "  writeback is {}, unlock without reset is {}\n",
+                if settings.writeback { "on" } else { "off" },
+                if settings.unlock_without_reset {
+                    "on"
+                } else {
+                    "off"
+                },
+            )?,
+            Err(why) => writeln!(
+                out,
+                "  whether writeback is turned on is not known: {}\n",
+                printable(why)
+            )?,
+        }
+        for (act, told) in &self.operations {
+            match told {
+                Ok(notes) => {
+                    writeln!(out, "  {}: works", name(*act))?;
+                    for note in notes {
+                        writeln!(out, "      but {}", printable(note))?;
+                    }
+                }
+                Err(refusal) => {
+                    writeln!(out, "  {}: DOES NOT WORK: {}", name(*act), words(refusal))?;
+                    writeln!(
+                        out,
+                        "      {} must act; writebackctl reason {}",
+                        who(refusal.reason.actor()),
+                        refusal.reason
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn print_answer(out: &mut impl Write, asked: &Asked<'_>) -> io::Result<()> {
+        let domain = asked.domain.name();
+        match &asked.found {
+            Err(why) => writeln!(out, "  {domain}: did not answer: {}", printable(why)),
+            Ok(found) if found.is_empty() => writeln!(out, "  {domain}: nobody"),
+            Ok(found) => found.iter().try_for_each(|found| {
+                let remarks = [
+                    (!found.is_person, "no person's account"),
+                    (!found.enabled, "disabled"),
+                    (!asked.scope.contains(&found.dn), "out of scope"),
+                ];
+                let remarks: Vec<&str> = remarks
+                    .into_iter()
+                    .filter_map(|(is, remark)| is.then_some(remark))
+                    .collect();
+                let remarks = if remarks.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({})", remarks.join(", "))
+                };
+                writeln!(out, "  {domain}: {}{remarks}", printable(&found.dn))
+            }),
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let asked: Vec<Value> = self
+            .asked
+            .iter()
+            .map(|asked| {
+                let forest = &asked.domain.forest.id;
+                let domain = asked.domain.name();
+                match &asked.found {
+                    Ok(found) => {
+                        let found: Vec<Value> =
+                            found.iter().map(|found| found_json(asked, found)).collect();
+                        json!({ "forest": forest, "domain": domain, "found": found })
+                    }
+                    Err(why) => json!({ "forest": forest, "domain": domain, "error": why }),
+                }
+            })
+            .collect();
+        let operations: Vec<Value> = self
+            .operations
+            .iter()
+            .map(|(act, told)| match told {
+                Ok(notes) => json!({ "operation": code(*act), "works": true, "notes": notes }),
+                Err(refusal) => {
+                    let mut value = refusal_json(refusal);
+                    if let Value::Object(members) = &mut value {
+                        members.insert("operation".to_owned(), code(*act).into());
+                        members.insert("works".to_owned(), false.into());
+                    }
+                    value
+                }
+            })
+            .collect();
+        let located = match &self.located {
+            Ok(located) => json!({
+                "forest": located.forest,
+                "domain": located.domain,
+                "objectGuid": located.object_guid,
+            }),
+            Err(refusal) => refusal_json(refusal),
+        };
+        let settings = match &self.settings {
+            Ok(settings) => json!({
+                "writeback": settings.writeback,
+                "unlockWithoutReset": settings.unlock_without_reset,
+            }),
+            Err(why) => json!({ "error": why }),
+        };
+        json!({
+            "user": self.user,
+            "asked": asked,
+            "resolves": self.located.is_ok(),
+            "located": located,
+            "person": self.person.as_ref().map(person_json),
+            "settings": settings,
+            "operations": operations,
+        })
+    }
+}
+
+fn words(refusal: &Refusal) -> String {
+    format!(
+        "{} ({}): {}",
+        refusal.reason,
+        refusal.reason.event_id(),
+        printable(&refusal.detail)
+    )
+}
+
+fn refusal_json(refusal: &Refusal) -> Value {
+    json!({
+        "reason": refusal.reason,
+        "eventId": refusal.reason.event_id(),
+        "detail": refusal.detail,
+        "actor": refusal.reason.actor(),
+    })
+}
+
+fn found_json(asked: &Asked<'_>, found: &Found) -> Value {
+    json!({
+        "distinguishedName": found.dn,
+        "objectGuid": found.guid,
+        "enabled": found.enabled,
+        "isPerson": found.is_person,
+        "inScope": asked.scope.contains(&found.dn),
+    })
+}
+
+fn states(person: &Person<'_>) -> Vec<(&'static str, String)> {
+    let portrait = &person.portrait;
+    let account = &portrait.account;
+    let expires = account.expires.map_or_else(
+        || "never".to_owned(),
+        |at| {
+            let gone = if at < portrait.root.current_time {
+                "EXPIRED, "
+            } else {
+                ""
+            };
+            format!("{gone}{}", moment(at))
+        },
+    );
+    let protected = match (protection(account), account.membership) {
+        (Some(why), _) => format!("yes: {why}"),
+        (None, Membership::Unreadable) => {
+            "not as far as can be told: its groups cannot be read".to_owned()
+        }
+        (None, _) => "no".to_owned(),
+    };
+    let rights: Vec<String> = portrait
+        .rights
+        .iter()
+        .filter(|(_, held)| !held.holds())
+        .map(|(right, held)| match held {
+            Held::Denied { container, .. } => format!("{} (denied at {container})", right.name()),
+            Held::Unreadable => format!("{} (not known)", right.name()),
+            _ => right.name().to_owned(),
+        })
+        .collect();
+    vec![
+        ("account", printable(&account.dn)),
+        (
+            "name",
+            printable(account.upn.as_ref().map_or("-", |upn| upn.as_str())),
+        ),
+        (
+            "identifiers",
+            format!(
+                "anchor {}, {}",
+                account.anchor,
+                account
+                    .sid
+                    .as_ref()
+                    .map_or_else(String::new, ToString::to_string)
+            ),
+        ),
+        ("in scope", yes(person.in_scope)),
+        ("enabled", yes(account.enabled)),
+        ("locked", locked(portrait)),
+        ("password", password(portrait)),
+        ("account expires", expires),
+        ("smart card required", yes(account.smart_card_required)),
+        (
+            "may change its password",
+            portrait
+                .may_change_own
+                .map_or_else(|| "not known".to_owned(), yes),
+        ),
+        ("protected", protected),
+        (
+            "inherits rights",
+            portrait
+                .blocks_inheritance
+                .map_or_else(|| "not known".to_owned(), |blocks| yes(!blocks)),
+        ),
+        (
+            "rights missing",
+            if rights.is_empty() {
+                "none".to_owned()
+            } else {
+                printable(&rights.join(", "))
+            },
+        ),
+    ]
+}
+
+fn locked(portrait: &Portrait) -> String {
+    let account = &portrait.account;
+    match (account.locked, portrait.locked_since, portrait.locked_until) {
+        (false, ..) => "no".to_owned(),
+        (true, since, until) => {
+            let since = since.map_or_else(String::new, |at| format!(", since {}", moment(at)));
+            match until {
+                Some(LockedUntil::At(at)) => format!("yes{since}, until {}", moment(at)),
+                Some(LockedUntil::Unlocked) => {
+                    format!("yes{since}, until an administrator unlocks it")
+                }
+                None => format!("yes{since}"),
+            }
+        }
+    }
+}
+
+fn password(portrait: &Portrait) -> String {
+    let account = &portrait.account;
+    let set = match account.pwd_last_set {
+        PwdLastSet::MustChange => {
+            "must be changed at the next sign-in, or was never set".to_owned()
+        }
+        PwdLastSet::At(at) => format!("set {}", moment(at)),
+    };
+    match (
+        account.password_never_expires,
+        portrait.password_expired,
+        portrait.password_expires,
+    ) {
+        (true, ..) => format!("{set}; never expires"),
+        (_, true, _) => format!("{set}; EXPIRED"),
+        (_, false, Some(at)) => format!("{set}; expires {}", moment(at)),
+        (_, false, None) => set,
+    }
+}
+
+fn span(span: Duration) -> String {
+    match (span.whole_days(), span.whole_hours(), span.whole_minutes()) {
+        (days, hours, _) if days > 0 && hours % 24 == 0 => format!("{days} days"),
+        (_, hours, minutes) if hours > 0 && minutes % 60 == 0 => format!("{hours} hours"),
+        (_, _, minutes) if minutes > 0 => format!("{minutes} minutes"),
+        _ => "none".to_owned(),
+    }
+}
+
+fn policy(policy: &Policy) -> String {
+    let source = policy.settings_object.as_ref().map_or_else(
+        || "the domain's".to_owned(),
+        |dn| format!("the password settings object {dn}"),
+    );
+    let Some(rules) = policy.rules else {
+        return format!("{source}; the service account may not read what it says");
+    };
+    let lockout = match (rules.lockout_threshold, rules.lockout_duration) {
+        (0, _) => "no lockout".to_owned(),
+        (threshold, None) => {
+            format!("lockout after {threshold} wrong passwords, until an administrator unlocks")
+        }
+        (threshold, Some(lasts)) => format!(
+            "lockout after {threshold} wrong passwords within {}, for {}",
+            span(rules.lockout_window),
+            span(lasts)
+        ),
+    };
+    format!(
+        "{source}; at least {} characters, {}, not one of the last {}; minimum age {}, maximum age {}; {lockout}",
+        rules.minimum_length,
+        if rules.complex {
+            "complex"
+        } else {
+            "of any complexity"
+        },
+        rules.history_length,
+        span(rules.minimum_age),
+        rules.maximum_age.map_or_else(|| "none".to_owned(), span),
+    )
+}
+
+fn policy_json(policy: &Policy) -> Value {
+    let rules = policy.rules.map(|rules| {
+        json!({
+            "minimumLength": rules.minimum_length,
+            "historyLength": rules.history_length,
+            "complexity": rules.complex,
+            "minimumAgeSeconds": rules.minimum_age.whole_seconds(),
+            "maximumAgeSeconds": rules.maximum_age.map(Duration::whole_seconds),
+            "lockoutThreshold": rules.lockout_threshold,
+            "lockoutDurationSeconds": rules.lockout_duration.map(Duration::whole_seconds),
+            "lockoutWindowSeconds": rules.lockout_window.whole_seconds(),
+        })
+    });
+    json!({ "settingsObject": policy.settings_object, "rules": rules })
+}
+
+fn person_json(person: &Person<'_>) -> Value {
+    let portrait = &person.portrait;
+    let account = &portrait.account;
+    let rights: Vec<Value> = portrait
+        .rights
+        .iter()
+        .map(|(right, held)| {
+            let mut value = held_json(held);
+            if let Value::Object(members) = &mut value {
+                members.insert("right".to_owned(), right.name().into());
+            }
+            value
+        })
+        .collect();
+    let (must_change, set) = match account.pwd_last_set {
+        PwdLastSet::MustChange => (true, None),
+        PwdLastSet::At(at) => (false, Some(moment(at))),
+    };
+    json!({
+        "forest": person.domain.forest.id,
+        "domain": person.domain.name(),
+        "domainController": account.domain_controller,
+        "distinguishedName": account.dn,
+        "userPrincipalName": account.upn,
+        "securityIdentifier": account.sid,
+        "sourceAnchor": account.anchor,
+        "objectGuid": account.guid,
+        "class": portrait.class,
+        "inScope": person.in_scope,
+        "enabled": account.enabled,
+        "locked": account.locked,
+        "lockedSince": portrait.locked_since.map(moment),
+        "lockedUntil": match portrait.locked_until {
+            Some(LockedUntil::At(at)) => Some(moment(at)),
+            Some(LockedUntil::Unlocked) | None => None,
+        },
+        "lockedUntilUnlocked": portrait.locked_until == Some(LockedUntil::Unlocked),
+        "wrongPasswords": portrait.wrong_passwords,
+        "mustChange": must_change,
+        "passwordSet": set,
+        "passwordExpired": portrait.password_expired,
+        "passwordExpires": portrait.password_expires.map(moment),
+        "passwordNeverExpires": account.password_never_expires,
+        "accountExpires": account.expires.map(moment),
+        "smartCardRequired": account.smart_card_required,
+        "mayChangeOwnPassword": portrait.may_change_own,
+        "protected": protection(account),
+        "inheritsRights": portrait.blocks_inheritance.map(|blocks| !blocks),
+        "rights": rights,
+        "policy": policy_json(&portrait.policy),
+    })
+}

@@ -1,0 +1,102 @@
+//! `permissions check`.
+
+use std::io::{self, Write as _};
+
+use chassis::config::{Config, Treatment};
+use directory::permissions::{NamedAccount, Question, Report, Token, survey};
+use serde_json::json;
+
+use super::{Target, Where, show};
+use crate::{failure::Ending, forests::Domain, table};
+
+/// What one domain came to.
+pub(crate) struct Checked {
+    pub(crate) account: NamedAccount,
+    pub(crate) report: Report,
+}
+
+pub(crate) async fn run(config: &Config, place: &Where, json: bool) -> anyhow::Result<Ending> {
+    let mut domains = Vec::new();
+    let (mut missing, mut failed) = (false, false);
+    for target in place.targets(config)? {
+        let name = target.domain.name();
+        match check(config, &target).await {
+            Ok(checked) => {
+                let shown = show::Shown::new(&target, &checked);
+                missing |= shown.is_missing();
+                if json {
+                    domains.push(shown.to_json());
+                } else {
+                    shown.print(&mut io::stdout().lock())?;
+                }
+            }
+            Err(error) => {
+                failed = true;
+                let error = table::printable(&format!("{error:#}"));
+                if json {
+                    let forest = &target.domain.forest.id;
+                    domains.push(json!({ "forest": forest, "domain": name, "error": error }));
+                } else {
+                    writeln!(io::stderr(), "{name}: not known: {error}")?;
+                }
+            }
+        }
+    }
+    if json {
+        let value = json!({ "held": !missing && !failed, "domains": domains });
+        writeln!(io::stdout().lock(), "{value:#}")?;
+    }
+    Ok(match (missing, failed) {
+        (true, _) => Ending::No,
+        (false, true) => Ending::NotPossible,
+        (false, false) => Ending::Done,
+    })
+}
+
+async fn check(config: &Config, target: &Target<'_>) -> anyhow::Result<Checked> {
+    let domain = target.domain;
+    let writing = domain.as_writer()?;
+    let inspection = writing.inspect().await?;
+    let account = domain
+        .account(&inspection, &domain.forest.account, |sister| {
+            sister.as_writer()
+        })
+        .await?;
+    let writer = inspection.own_token(&account).await?;
+    let reader = reader(target, &writer).await?;
+    let report = survey(
+        &inspection,
+        &Question {
+            domain: domain.name(),
+            roots: &target.roots,
+            scope: &target.scope,
+            writer: &writer,
+            reader: &reader,
+            reaches_protected: reaches_protected(config),
+        },
+    )
+    .await?;
+    inspection.end();
+    Ok(Checked { account, report })
+}
+
+async fn reader(target: &Target<'_>, writer: &Token) -> anyhow::Result<Token> {
+    let domain = target.domain;
+    if domain.reader() == domain.forest.account {
+        return Ok(writer.clone());
+    }
+    let reading = domain.as_reader()?;
+    let inspection = reading.inspect().await?;
+    let account = domain
+        .account(&inspection, domain.reader(), Domain::as_reader)
+        .await?;
+    let token = inspection.own_token(&account).await?;
+    inspection.end();
+    Ok(token)
+}
+
+/// Somebody's operations are carried out on protected accounts.
+pub(crate) fn reaches_protected(config: &Config) -> bool {
+    let accounts = config.writer.protected_accounts;
+    accounts.users == Treatment::Allow || accounts.administrators == Treatment::Allow
+}

@@ -1,0 +1,159 @@
+//! `writebackctl setup`: the wizard, with the pages of the original in their order; and the same from an
+//! answers file.
+
+mod answers;
+mod cloud;
+mod configure;
+mod console;
+mod document;
+mod draft;
+mod forest;
+mod pages;
+mod proof;
+
+use std::{
+    io::{self, IsTerminal as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::bail;
+
+use self::{
+    answers::Answers,
+    console::{Complaint, Console, Leave},
+    draft::Draft,
+};
+use crate::{failure::Ending, ledger::Address};
+
+/// Welcome, Tasks, cloud, directories, filtering, features, Ready, Configure, Finished.
+const PAGES: usize = 9;
+const DEFAULT_CONFIG: &str = "writeback.toml";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 configured, or nothing to change; 1 something is missing or an answer does not hold; 3 left, wrong use, or a
+file cannot be read or written.
+
+Examples:
+  writebackctl --config /etc/writeback/config.toml setup
+  writebackctl --config /etc/writeback/config.toml setup --dry-run
+  writebackctl --config /etc/writeback/config.toml setup --answers answers.toml")]
+pub(crate) struct Setup {
+    /// Take the answers from this file and ask nothing; what it does not name stays as it is
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Setup {
+    pub(crate) async fn run(self, address: &Address) -> anyhow::Result<Ending> {
+        let config = address.config().unwrap_or(Path::new(DEFAULT_CONFIG)).to_owned();
+        let mut draft = Draft::of(&config)?;
+        draft.answers.features = proof::features(address).await.unwrap_or_default();
+        let mut console = Console::of_the_terminal();
+        match &self.answers {
+            Some(path) => {
+                take(&mut draft, Answers::read(path)?);
+                let complaints = check(&draft).await;
+                for complaint in &complaints {
+                    console.complain(complaint)?;
+                }
+                if !complaints.is_empty() {
+                    console.say("Nothing was written.")?;
+                    return Ok(Ending::No);
+                }
+                for line in configure::plan(&draft)?.lines() {
+                    console.say(&line)?;
+                }
+            }
+            None if !io::stdin().is_terminal() => {
+                bail!("there is no terminal to ask on: give the answers with --answers FILE")
+            }
+            None => match pages::ask(&mut console, &mut draft, self.dry_run).await {
+                Ok(()) => {}
+                Err(Leave::Failed(error)) => return Err(error),
+                Err(Leave::Back | Leave::Quit) => {
+                    console.say("Nothing was written.")?;
+                    return Ok(Ending::NotPossible);
+                }
+            },
+        }
+        if self.dry_run {
+            return Ok(Ending::Done);
+        }
+        console.heading(8, "Configure")?;
+        let plan = configure::plan(&draft)?;
+        configure::write(&mut console, &draft, &plan)?;
+        let found = proof::prove(&mut console, &draft, address).await?;
+        console.heading(9, "Finished")?;
+        found.tell(&mut console)?;
+        Ok(if found.is_complete() { Ending::Done } else { Ending::No })
+    }
+}
+
+/// What the file names takes the place of what was there; forests that it does not name stay.
+fn take(draft: &mut Draft, given: Answers) {
+    let answers = &mut draft.answers;
+    answers.broker = given.broker.or(answers.broker.take());
+    answers.ledger = given.ledger.or(answers.ledger.take());
+    answers.cloud = given.cloud.or(answers.cloud.take());
+    answers.features = given.features;
+    for forest in given.forests {
+        match answers.forests.iter_mut().find(|known| known.id == forest.id) {
+            Some(known) => *known = forest,
+            None => answers.forests.push(forest),
+        }
+    }
+}
+
+/// The same checks as the pages', all of them.
+async fn check(draft: &Draft) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    let missing = |field: &str| {
+        Complaint::new(
+            field,
+            "neither the answers nor the configuration has it",
+            format!("add [{field}] to the answers"),
+        )
+    };
+    if draft.answers.broker.is_none() {
+        complaints.push(missing("broker"));
+    }
+    if draft.answers.ledger.is_none() {
+        complaints.push(missing("ledger"));
+    }
+    match &draft.answers.cloud {
+        None => complaints.push(missing("cloud")),
+        Some(answer) => {
+            complaints.extend(cloud::issuer(&answer.issuer).err());
+            complaints.extend(cloud::audience(&answer.audience).err());
+            complaints.extend(cloud::check(draft, answer).await.err());
+        }
+    }
+    if draft.answers.forests.is_empty() {
+        complaints.push(missing("[forests]"));
+    }
+    for forest in &draft.answers.forests {
+        complaints.extend(forest::account(&forest.account).err());
+        if forest.domains.is_empty() {
+            complaints.push(Complaint::new(
+                format!("forest {}", forest.id),
+                "it has no domain",
+                "add [[forests.domains]] to it",
+            ));
+        }
+        for domain in &forest.domains {
+            let checked = match forest::scope(domain) {
+                Ok(()) => forest::connect(draft, forest, domain).await.map(drop),
+                Err(complaint) => Err(complaint),
+            };
+            complaints.extend(checked.err().map(|complaint| Complaint {
+                field: format!("{}, {}", domain.name, complaint.field),
+                ..complaint
+            }));
+        }
+    }
+    complaints
+}
