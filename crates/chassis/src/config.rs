@@ -26,8 +26,9 @@ use toml::de::{DeTable, DeValue};
 pub use pointed_to::{AccountFiles, PointedTo};
 pub use protected::{ProtectedAccounts, Treatment};
 pub use sections::{
-    Audit, Broker, Config, Ctl, Domain, Forest, Intake, Ledger, LogFormat, OperatorTokens,
-    PolicyHints, Resolver, Sealing, SendHints, Service, ServiceNames, Telemetry, Tokens, Writer,
+    Audit, Broker, Config, ControllerChoice, Ctl, Domain, Forest, Intake, Ledger, LogFormat,
+    OperatorTokens, PolicyHints, Resolver, Sealing, SendHints, Service, ServiceNames, Telemetry,
+    Tokens, Writer,
 };
 
 const ENVIRONMENT_PREFIX: &str = "WRITEBACK_";

@@ -5,6 +5,8 @@
 
 use std::{
     future::Future,
+    io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -70,11 +72,13 @@ impl From<LdapError> for CallError {
     }
 }
 
-/// An answer's result code and diagnostic text.
+/// An answer's result code, diagnostic text and referrals.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) result: u32,
     pub(crate) text: String,
+    /// Where else to ask (RFC 4511 4.1.10).
+    pub(crate) referrals: Vec<String>,
 }
 
 impl From<ldap3::LdapResult> for Answer {
@@ -82,6 +86,7 @@ impl From<ldap3::LdapResult> for Answer {
         Self {
             result: result.rc,
             text: result.text,
+            referrals: result.refs,
         }
     }
 }
@@ -116,21 +121,25 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects without binding, within the time-out.
+    /// Connects without binding, within the time-out; to one of these addresses, if any are given,
+    /// else to where the system says that the host is.
     pub(crate) async fn open(
         endpoint: &Endpoint,
         tls: Arc<ClientConfig>,
+        addresses: Option<Vec<SocketAddr>>,
         time_out: Duration,
     ) -> Result<Self, ConnectError> {
-        observe::exchange("connect", endpoint, Self::connect(endpoint, tls, time_out)).await
+        let connect = Self::connect(endpoint, tls, addresses, time_out);
+        observe::exchange("connect", endpoint, connect).await
     }
 
     async fn connect(
         endpoint: &Endpoint,
         tls: Arc<ClientConfig>,
+        addresses: Option<Vec<SocketAddr>>,
         time_out: Duration,
     ) -> Result<Self, ConnectError> {
-        let opening = open(endpoint.clone(), Arc::clone(&tls));
+        let opening = open(endpoint.clone(), Arc::clone(&tls), addresses);
         let opened = in_task(time_out, async move { Ok(opening.await) })
             .await
             .map_err(|error| ConnectError::Unreachable(error.cause()))?;
@@ -219,6 +228,12 @@ impl Connection {
             (51 | 52 | 80 | 3, _) => {
                 return Err(ConnectError::Unreachable(
                     "it is busy or going down".to_owned(),
+                ));
+            }
+            // ERROR_NO_LOGON_SERVERS: a read-only one that has to ask another, and cannot
+            (_, Some(0x51f)) => {
+                return Err(ConnectError::Unreachable(
+                    "it reaches no domain controller that knows the account's password".to_owned(),
                 ));
             }
             (_, Some(0x52e)) => return Err(ConnectError::WrongPassword),
@@ -339,13 +354,20 @@ impl Connection {
 async fn open(
     endpoint: Endpoint,
     tls: Arc<ClientConfig>,
+    addresses: Option<Vec<SocketAddr>>,
 ) -> Result<(LdapConnAsync, Ldap), ConnectError> {
     let mut settings = LdapConnSettings::new().set_config(tls);
     let address = format!("{}:{}", endpoint.host(), endpoint.port());
-    if endpoint.tls() == Tls::Start {
-        let unreachable = |error: std::io::Error| ConnectError::Unreachable(error.to_string());
-        let mut stream = TcpStream::connect(&address).await.map_err(unreachable)?;
-        start_tls(&mut stream).await?;
+    if addresses.is_some() || endpoint.tls() == Tls::Start {
+        let unreachable = |error: io::Error| ConnectError::Unreachable(error.to_string());
+        let connected = match &addresses {
+            Some(addresses) => TcpStream::connect(addresses.as_slice()).await,
+            None => TcpStream::connect(&address).await,
+        };
+        let mut stream = connected.map_err(unreachable)?;
+        if endpoint.tls() == Tls::Start {
+            start_tls(&mut stream).await?;
+        }
         let stream = StdStream::Tcp(stream.into_std().map_err(unreachable)?);
         settings = settings.set_std_stream(stream);
     }

@@ -8,17 +8,23 @@
 //! malformed data, so each call runs in a task of its own and a panic is a dead connection.
 
 mod account;
+mod breaker;
 mod changes;
 pub mod clock;
 mod connection;
+mod controllers;
 mod credentials;
 mod directory;
+mod discovery;
 mod distinguished_name;
+mod dns;
 mod endpoint;
 mod error;
+mod exchange;
 mod expiry;
 mod explain;
 mod filter;
+mod keeper;
 mod observe;
 mod passwords;
 pub mod permissions;
@@ -28,17 +34,22 @@ mod pool;
 pub mod portrait;
 mod protected_groups;
 mod reading;
+mod referral;
 mod renewal;
 mod reported;
 mod root_dse;
 pub mod rules;
 pub mod scope;
+mod srv;
 mod start_tls;
 mod trust;
 mod write;
+mod writing;
 
 pub use account::{Account, Found, Identifier, PwdLastSet};
+pub use breaker::BreakerState;
 pub use changes::{Bearing, InvocationId, Position, Visit};
+pub use controllers::{ControllerChoice, ControllerReport, Topology};
 pub use directory::{Directory, DirectoryConfig, Opens};
 pub use distinguished_name::domain_of;
 pub use endpoint::Endpoint;

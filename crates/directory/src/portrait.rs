@@ -7,7 +7,7 @@ use crate::{
     Account, DirectoryError, PwdLastSet, RootDse,
     account::{account, file_time, pwd_last_set},
     clock::ControllerClock,
-    directory::by_guid,
+    exchange::by_guid,
     filter,
     permissions::{
         Guarded, Held, Inspection, Object, Right, Schema, Token, Verdict, access::check,
@@ -121,7 +121,7 @@ pub struct Rules {
     pub lockout_window: Duration,
 }
 
-impl Inspection<'_> {
+impl Inspection {
     /// The person with this GUID. None if there is no such object in the domain.
     pub async fn portrait(
         &self,

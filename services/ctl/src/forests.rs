@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use chassis::config::{self, Config};
 use directory::{
-    Directory, DirectoryConfig,
+    ControllerChoice, Directory, DirectoryConfig, Topology,
     permissions::{Inspection, NamedAccount},
     scope::Scope,
 };
@@ -105,6 +105,7 @@ impl<'a> Domain<'a> {
     ) -> anyhow::Result<Arc<Directory>> {
         Directory::new(DirectoryConfig {
             endpoints: self.domain.domain_controllers.clone(),
+            topology: topology(self.forest, &self.domain.name),
             ca_pem: config::read_file(&self.forest.ca_file)?,
             account: account.to_owned(),
             password,
@@ -117,7 +118,7 @@ impl<'a> Domain<'a> {
     /// Where an account of the forest is: here, or in a sister domain, which is asked with the same credentials.
     pub(crate) async fn account(
         &self,
-        inspection: &Inspection<'_>,
+        inspection: &Inspection,
         name: &str,
         connect: impl Fn(&Self) -> anyhow::Result<Arc<Directory>>,
     ) -> anyhow::Result<NamedAccount> {
@@ -139,5 +140,20 @@ impl<'a> Domain<'a> {
             "no domain of forest {} has an account {name:?} that can be read",
             self.forest.id
         )
+    }
+}
+
+/// Where the domain's controllers come from, and which is asked first.
+fn topology(forest: &config::Forest, domain: &DomainName) -> Topology {
+    Topology {
+        discover: Some(domain.clone()),
+        dns_servers: forest.dns_servers.clone(),
+        site: forest.site.clone(),
+        choice: match forest.domain_controller_choice {
+            config::ControllerChoice::PdcFirst => ControllerChoice::PdcFirst,
+            config::ControllerChoice::Nearest => ControllerChoice::Nearest,
+            config::ControllerChoice::Listed => ControllerChoice::Listed,
+        },
+        referral_hosts: forest.referral_hosts.clone(),
     }
 }

@@ -8,8 +8,8 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use chassis::config;
-use directory::{Directory, DirectoryConfig, scope::Scope};
-use operation::ForestId;
+use directory::{ControllerChoice, Directory, DirectoryConfig, Topology, scope::Scope};
+use operation::{DomainName, ForestId};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -272,6 +272,7 @@ fn domains(
             // not the global catalog: it lacks mS-DS-ConsistencyGuid, and hears of a move last
             let directory = Directory::new(DirectoryConfig {
                 endpoints: domain.domain_controllers.clone(),
+                topology: topology(forest, &domain.name),
                 ca_pem: pointed_to.ca_pem.clone(),
                 account: account.to_owned(),
                 password: pointed_to.password.clone(),
@@ -303,4 +304,19 @@ fn domains(
             }))
         })
         .collect()
+}
+
+/// Where the domain's controllers come from, and which is asked first.
+fn topology(forest: &config::Forest, domain: &DomainName) -> Topology {
+    Topology {
+        discover: Some(domain.clone()),
+        dns_servers: forest.dns_servers.clone(),
+        site: forest.site.clone(),
+        choice: match forest.domain_controller_choice {
+            config::ControllerChoice::PdcFirst => ControllerChoice::PdcFirst,
+            config::ControllerChoice::Nearest => ControllerChoice::Nearest,
+            config::ControllerChoice::Listed => ControllerChoice::Listed,
+        },
+        referral_hosts: forest.referral_hosts.clone(),
+    }
 }

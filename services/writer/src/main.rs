@@ -22,7 +22,10 @@ use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
 use chassis::{Chassis, config};
-use directory::{Directory, DirectoryConfig, PolicyHints, rules::OwnAccounts, scope::Scope};
+use directory::{
+    ControllerChoice, Directory, DirectoryConfig, PolicyHints, Topology, rules::OwnAccounts,
+    scope::Scope,
+};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::DomainName;
 use tokio::{
@@ -209,6 +212,21 @@ fn hints(setting: config::SendHints) -> PolicyHints {
     }
 }
 
+/// Where the domain's controllers come from, and which is asked first.
+fn topology(forest: &config::Forest, domain: &DomainName) -> Topology {
+    Topology {
+        discover: Some(domain.clone()),
+        dns_servers: forest.dns_servers.clone(),
+        site: forest.site.clone(),
+        choice: match forest.domain_controller_choice {
+            config::ControllerChoice::PdcFirst => ControllerChoice::PdcFirst,
+            config::ControllerChoice::Nearest => ControllerChoice::Nearest,
+            config::ControllerChoice::Listed => ControllerChoice::Listed,
+        },
+        referral_hosts: forest.referral_hosts.clone(),
+    }
+}
+
 /// What cannot be used is left; what was in force before stays.
 fn renew(directories: &[Arc<Directory>], now: &config::PointedTo) {
     for directory in directories {
@@ -233,6 +251,7 @@ fn domains(
             let context = || format!("forests `{}`, domain {}", forest.id, domain.name);
             let directory = Directory::new(DirectoryConfig {
                 endpoints: domain.domain_controllers.clone(),
+                topology: topology(forest, &domain.name),
                 ca_pem: pointed_to.ca_pem.clone(),
                 account: forest.account.clone(),
                 password: pointed_to.password.clone(),

@@ -88,6 +88,23 @@ impl DomainController {
         &self.forest.ldaps
     }
 
+    /// The same as the services name it: by its name in DNS, where they find it there.
+    pub fn known_as(&self) -> &str {
+        &self.forest.known_as
+    }
+
+    /// Another domain controller of the same domain.
+    #[must_use]
+    pub fn at(&self, ldaps: &str) -> Self {
+        Self {
+            forest: lab::Forest {
+                ldaps: ldaps.to_owned(),
+                ..self.forest.clone()
+            },
+            tls: Arc::clone(&self.tls),
+        }
+    }
+
     /// The ordinary person with this number, by user principal name.
     pub fn person(&self, number: usize) -> anyhow::Result<&str> {
         self.forest

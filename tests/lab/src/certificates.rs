@@ -61,7 +61,7 @@ impl Authority {
         stem: &str,
         names: Vec<String>,
         usage: ExtendedKeyUsagePurpose,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<ServerCertificate> {
         let subject = names.first().cloned().unwrap_or_default();
         let mut wanted = CertificateParams::new(names)?;
         wanted.distinguished_name.push(DnType::CommonName, subject);
@@ -71,9 +71,14 @@ impl Authority {
         wanted.not_after = self.begins + LIFETIME;
         let key = KeyPair::generate()?;
         let certificate = wanted.signed_by(&key, &self.issuer)?;
-        let file = |extension: &str| self.folder.join(format!("{stem}.{extension}"));
-        write_public(&file("pem"), certificate.pem().as_bytes())?;
-        write_private(&file("key"), key.serialize_pem().as_bytes())
+        let made = ServerCertificate {
+            authority: self.file(),
+            certificate: self.folder.join(format!("{stem}.pem")),
+            key: self.folder.join(format!("{stem}.key")),
+        };
+        write_public(&made.certificate, certificate.pem().as_bytes())?;
+        write_private(&made.key, key.serialize_pem().as_bytes())?;
+        Ok(made)
     }
 }
 
@@ -84,12 +89,7 @@ pub fn make(
     names: Vec<String>,
 ) -> anyhow::Result<ServerCertificate> {
     let authority = Authority::make(folder, authority)?;
-    authority.certify("server", names, ExtendedKeyUsagePurpose::ServerAuth)?;
-    Ok(ServerCertificate {
-        authority: authority.file(),
-        certificate: folder.join("server.pem"),
-        key: folder.join("server.key"),
-    })
+    authority.certify("server", names, ExtendedKeyUsagePurpose::ServerAuth)
 }
 
 /// Where what one kind of service shows to audit is: its certificate and key.

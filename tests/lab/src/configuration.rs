@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::forest::{FORESTS, FURTHER_DOMAINS, ForestPlan};
+use crate::forest::{ADDED, FORESTS, FURTHER_DOMAINS, ForestPlan};
 use crate::place::{AMQP_PORT, AUDIT_PORTS, POSTGRES_PORT, Place, TRACES_PORT};
 use crate::wanted::{Further, Wanted};
-use crate::{broker, certificates, database, seals, secret, tokens};
+use crate::{broker, certificates, database, seals, second, secret, tokens};
 
 pub(crate) fn file(place: &Place) -> PathBuf {
     place.path("config.toml")
@@ -22,7 +22,8 @@ fn forest(place: &Place, forest: &ForestPlan) -> anyhow::Result<Value> {
     for account in ["svc-writeback", "svc-writeback-read"] {
         secret::password(&forest.password_file(place, account))?;
     }
-    let domains: Vec<&ForestPlan> = if Wanted::load(place)?.further_domains == Further::Configured {
+    let wanted = Wanted::load(place)?;
+    let domains: Vec<&ForestPlan> = if wanted.further_domains == Further::Configured {
         let further = FURTHER_DOMAINS
             .iter()
             .filter(|domain| domain.forest == forest.id);
@@ -30,6 +31,7 @@ fn forest(place: &Place, forest: &ForestPlan) -> anyhow::Result<Value> {
     } else {
         vec![forest]
     };
+    let dns_servers = is_discovered(forest).then(|| format!("{}:53", forest.address));
     Ok(json!({
         "id": forest.id,
         "ca_file": authorities(place, &domains)?,
@@ -39,14 +41,36 @@ fn forest(place: &Place, forest: &ForestPlan) -> anyhow::Result<Value> {
         "reader_account": forest.account("svc-writeback-read"),
         "reader_account_password_file": forest.password_file(place, "svc-writeback-read"),
         "reader_account_next_password_file": forest.password_file(place, "svc-writeback-read-next"),
-        "domains": domains.into_iter().map(domain).collect::<Vec<_>>(),
+        "dns_servers": dns_servers.as_slice(),
+        "domains": domains.into_iter().map(|plan| domain(plan, wanted)).collect::<Vec<_>>(),
     }))
 }
 
-fn domain(domain: &ForestPlan) -> Value {
+/// In one of the forests the services find the domain controller by DNS.
+fn is_discovered(forest: &ForestPlan) -> bool {
+    FORESTS.last().is_some_and(|last| last.id == forest.id)
+}
+
+/// What the services call its first domain controller.
+pub(crate) fn first_controller(forest: &ForestPlan) -> String {
+    if is_discovered(forest) {
+        forest.announced_ldaps()
+    } else {
+        forest.ldaps()
+    }
+}
+
+fn domain(domain: &ForestPlan, wanted: Wanted) -> Value {
+    let mut controllers = Vec::new();
+    if !is_discovered(domain) {
+        controllers.push(domain.ldaps());
+    }
+    if domain.id == second::OF.id && wanted.second_controller {
+        controllers.push(second::ldaps());
+    }
     json!({
         "name": domain.domain,
-        "domain_controllers": [domain.ldaps()],
+        "domain_controllers": controllers,
         "include": [domain.included()],
         "exclude": [out_of_scope(domain)],
     })
@@ -83,6 +107,12 @@ pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
     )?;
     certificates::make_for_services(place)?;
     write(place, FORESTS.iter())
+}
+
+/// The file with the forests there are.
+pub(crate) fn rewrite(place: &Place) -> anyhow::Result<()> {
+    let added = Wanted::load(place)?.writers.then_some(&ADDED);
+    write(place, FORESTS.iter().chain(added))
 }
 
 /// The file with these forests; all else in it is always the same.

@@ -57,6 +57,8 @@ pub struct Forest {
     pub id: String,
     pub domain: String,
     pub ldaps: String,
+    /// The same domain controller as the services name it.
+    pub known_as: String,
     pub ca: PathBuf,
     pub base_dn: String,
     pub administrator: String,

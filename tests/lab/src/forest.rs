@@ -2,19 +2,21 @@
 //! those that can be added.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use nix::sys::signal::Signal;
+use rcgen::ExtendedKeyUsagePurpose;
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::certificates;
+use crate::certificates::{Authority, ServerCertificate};
 use crate::database::run_with_input;
 use crate::place::Place;
 use crate::process::Recipe;
+use crate::second;
 use crate::secret;
 
 /// A domain; most are the only one of their forest.
@@ -96,6 +98,33 @@ pub(crate) const FURTHER_DOMAINS: [ForestPlan; 2] = [
     },
 ];
 
+/// What a domain controller's smb.conf says besides its domain.
+pub(crate) fn settings(
+    directory: &Path,
+    address: &str,
+    tls: &ServerCertificate,
+    services: &str,
+) -> Vec<String> {
+    let run = |name: &str| directory.join("run").join(name).display().to_string();
+    vec![
+        // a /32 on the loopback interface is refused with "no network interfaces found"
+        format!("interfaces = {address}/8"),
+        "bind interfaces only = yes".to_owned(),
+        format!("server services = {services}"),
+        "ldb:nosync = true".to_owned(),
+        "tls enabled = yes".to_owned(),
+        format!("tls keyfile = {}", tls.key.display()),
+        format!("tls certfile = {}", tls.certificate.display()),
+        format!("tls cafile = {}", tls.authority.display()),
+        format!("pid directory = {}", run("")),
+        format!("ncalrpc dir = {}", run("ncalrpc")),
+        format!("winbindd socket directory = {}", run("winbindd")),
+        format!("ntp signd socket directory = {}", run("ntp")),
+        format!("log file = {}", directory.join("log.samba").display()),
+        "vfs objects = dfs_samba4 acl_xattr xattr_tdb".to_owned(),
+    ]
+}
+
 const PEOPLE: &str = include_str!("../forest/people.txt");
 const POPULATE: &str = include_str!("../forest/populate.py");
 /// The `mS-DS-ConsistencyGuid` of the person who has an account in both forests.
@@ -163,39 +192,30 @@ impl ForestPlan {
             .collect()
     }
 
+    /// The domain controller as services know it that find it by DNS.
+    pub(crate) fn announced_ldaps(&self) -> String {
+        format!("ldaps://dc1.{}:636", self.domain)
+    }
+
     /// Provisions and peoples it.
     pub(crate) async fn prepare(&self, place: &Place) -> anyhow::Result<()> {
         let directory = self.directory(place);
         fs::create_dir_all(&directory)?;
-        let tls = certificates::make(
-            &directory.join("tls"),
-            &format!("{} lab CA", self.domain),
+        let authority =
+            Authority::make(&directory.join("tls"), &format!("{} lab CA", self.domain))?;
+        let tls = authority.certify(
+            "server",
             vec![format!("dc1.{}", self.domain), self.address.to_owned()],
+            ExtendedKeyUsagePurpose::ServerAuth,
         )?;
+        second::certify(&authority, self)?;
         let netbios = self.id.to_uppercase();
-        let settings = [
-            // a /32 on the loopback interface is refused with "no network interfaces found"
-            format!("interfaces = {}/8", self.address),
-            "bind interfaces only = yes".to_owned(),
-            "server services = ldap, cldap, kdc, dns".to_owned(),
-            "ldb:nosync = true".to_owned(),
-            "tls enabled = yes".to_owned(),
-            format!("tls keyfile = {}", tls.key.display()),
-            format!("tls certfile = {}", tls.certificate.display()),
-            format!("tls cafile = {}", tls.authority.display()),
-            format!("pid directory = {}", directory.join("run").display()),
-            format!("ncalrpc dir = {}", directory.join("run/ncalrpc").display()),
-            format!(
-                "winbindd socket directory = {}",
-                directory.join("run/winbindd").display()
-            ),
-            format!(
-                "ntp signd socket directory = {}",
-                directory.join("run/ntp").display()
-            ),
-            format!("log file = {}", directory.join("log.samba").display()),
-            "vfs objects = dfs_samba4 acl_xattr xattr_tdb".to_owned(),
-        ];
+        let settings = settings(
+            &directory,
+            self.address,
+            &tls,
+            "rpc, ldap, cldap, kdc, dns, drepl",
+        );
         fs::create_dir_all(directory.join("run"))?;
         let mut provision = Command::new("samba-tool");
         provision.args([
@@ -273,8 +293,13 @@ impl ForestPlan {
     }
 
     pub(crate) async fn answers(&self, place: &Place) -> bool {
+        self.answers_at(place, &self.ldaps()).await
+    }
+
+    pub(crate) async fn answers_at(&self, place: &Place, ldaps: &str) -> bool {
         let file = self.password_file(place, "administrator");
-        self.opens(
+        self.opens_at(
+            ldaps,
             place,
             "administrator",
             &["-y".into(), file.display().to_string()],
@@ -314,9 +339,19 @@ impl ForestPlan {
         Ok(())
     }
 
-    /// Whether a simple bind over LDAPS succeeds.
     async fn opens(
         &self,
+        place: &Place,
+        account: &str,
+        password: &[String],
+    ) -> anyhow::Result<bool> {
+        self.opens_at(&self.ldaps(), place, account, password).await
+    }
+
+    /// Whether a simple bind over LDAPS succeeds.
+    async fn opens_at(
+        &self,
+        ldaps: &str,
         place: &Place,
         account: &str,
         password: &[String],
@@ -328,7 +363,7 @@ impl ForestPlan {
                 "-o",
                 "nettimeout=3",
                 "-H",
-                &self.ldaps(),
+                ldaps,
                 "-D",
                 &self.account(account),
             ])

@@ -1,5 +1,4 @@
-//! `writeback-lab up|down`: starts and stops the lab. `add-forest|remove-forest|add-domains|remove-domains`:
-//! changes it while it runs.
+//! `writeback-lab up|down`: starts and stops the lab. `add-…|remove-…`: changes it while it runs.
 
 use std::process::ExitCode;
 
@@ -29,6 +28,10 @@ enum Command {
     AddForest,
     /// Take the third forest out again
     RemoveForest,
+    /// Add a second domain controller to the first forest of the running lab
+    AddController,
+    /// Take the second domain controller out again
+    RemoveController,
     /// Add a child domain and a tree to the first forest and return when its writers know them
     AddDomains,
     /// Take them out again
@@ -64,6 +67,8 @@ async fn run() -> anyhow::Result<()> {
         Command::Down => lab::down(&place).await,
         Command::AddForest => lab::add_forest(&place).await,
         Command::RemoveForest => lab::remove_forest(&place).await,
+        Command::AddController => lab::add_controller(&place).await,
+        Command::RemoveController => lab::remove_controller(&place).await,
         Command::AddDomains => lab::add_domains(&place).await,
         Command::RemoveDomains => lab::remove_domains(&place).await,
         Command::Supervise {

@@ -12,7 +12,7 @@ use crate::place::{AUDIT_PORTS, INTAKE_PORTS, Place};
 use crate::process::{Process, Recipe};
 use crate::tokens::Tokens;
 use crate::wanted::{Further, Wanted};
-use crate::{broker, configuration, database, seals, secret, services, tokens};
+use crate::{broker, configuration, database, seals, second, secret, services, tokens};
 
 const TICK: Duration = Duration::from_millis(250);
 /// How long writers have to end by themselves once their forest is out of the configuration.
@@ -121,7 +121,7 @@ async fn run(
     }
 }
 
-/// Starts and dismisses what belongs to the forest and the domains that can be added.
+/// Starts and dismisses what belongs to the forest, the domains and the domain controller that can be added.
 fn obey(
     place: &Place,
     wanted: Wanted,
@@ -130,7 +130,11 @@ fn obey(
 ) -> anyhow::Result<()> {
     let prefix = services::writers_prefix(&ADDED);
     let is_writer = |process: &Process| process.recipe.name.starts_with(&prefix);
+    let second = second::name();
     for process in processes.iter_mut() {
+        if process.recipe.name == second && !wanted.second_controller {
+            process.dismiss(Duration::ZERO);
+        }
         if is_writer(process) && !wanted.writers {
             process.dismiss(WRITERS_END_WITHIN);
         }
@@ -148,6 +152,13 @@ fn obey(
             None if is_wanted => processes.push(Process::start(domain.domain_controller(place))?),
             Some(_) | None => {}
         }
+    }
+    if wanted.second_controller
+        && !processes
+            .iter()
+            .any(|process| process.recipe.name == second)
+    {
+        processes.push(Process::start(second::recipe(place))?);
     }
     if wanted.writers && !infrastructure_only && !processes.iter().any(is_writer) {
         for recipe in services::added_writers(place, &ADDED) {
@@ -269,6 +280,7 @@ fn describe_domain(place: &Place, domain: &ForestPlan) -> anyhow::Result<Forest>
         id: domain.forest.to_owned(),
         domain: domain.domain.to_owned(),
         ldaps: domain.ldaps(),
+        known_as: configuration::first_controller(domain),
         ca: domain.authority(place),
         base_dn: domain.base_dn.to_owned(),
         administrator: domain.account("Administrator"),

@@ -21,6 +21,9 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) struct Wanted {
     pub(crate) domain_controller: bool,
     pub(crate) writers: bool,
+    /// Of the first forest.
+    #[serde(default)]
+    pub(crate) second_controller: bool,
     pub(crate) further_domains: Further,
 }
 
@@ -44,6 +47,22 @@ impl Wanted {
         }
     }
 
+    pub(crate) fn with_second_controller(self, second_controller: bool) -> Self {
+        Self {
+            second_controller,
+            ..self
+        }
+    }
+
+    /// The added forest as it is to be; all else stays.
+    fn forest(self, domain_controller: bool, writers: bool) -> Self {
+        Self {
+            domain_controller,
+            writers,
+            ..self
+        }
+    }
+
     pub(crate) fn store(self, place: &Place) -> anyhow::Result<()> {
         secret::write_private(&place.wanted(), serde_json::to_string(&self)?.as_bytes())
     }
@@ -61,12 +80,7 @@ pub async fn add_forest(place: &Place) -> anyhow::Result<()> {
     );
     ADDED.prepare(place).await?;
     broker::add_writers(place, &ADDED).await?;
-    Wanted {
-        domain_controller: true,
-        writers: false,
-        ..Wanted::load(place)?
-    }
-    .store(place)?;
+    Wanted::load(place)?.forest(true, false).store(place)?;
     until("its domain controller answers", async || {
         ADDED.answers(place).await
     })
@@ -75,12 +89,7 @@ pub async fn add_forest(place: &Place) -> anyhow::Result<()> {
     say(begun, "is provisioned, peopled and started");
     seals::add(place, &ADDED)?;
     configuration::write(place, FORESTS.iter().chain([&ADDED]))?;
-    Wanted {
-        domain_controller: true,
-        writers: true,
-        ..Wanted::load(place)?
-    }
-    .store(place)?;
+    Wanted::load(place)?.forest(true, true).store(place)?;
     say(begun, "is in the configuration");
     until("its writers are ready", async || {
         let described =
@@ -108,12 +117,7 @@ pub async fn remove_forest(place: &Place) -> anyhow::Result<()> {
     seals::remove(place, &ADDED)?;
     say(begun, "is out of the configuration");
     // the writers end by themselves; they are only not started again
-    Wanted {
-        domain_controller: true,
-        writers: false,
-        ..Wanted::load(place)?
-    }
-    .store(place)?;
+    Wanted::load(place)?.forest(true, false).store(place)?;
     let prefix = services::writers_prefix(&ADDED);
     until("its writers have ended", async || {
         running(place).is_ok_and(|lab| {
@@ -130,12 +134,7 @@ pub async fn remove_forest(place: &Place) -> anyhow::Result<()> {
         nobody_asks(place, ADDED.domain).await.unwrap_or(false)
     })
     .await?;
-    Wanted {
-        domain_controller: false,
-        writers: false,
-        ..Wanted::load(place)?
-    }
-    .store(place)?;
+    Wanted::load(place)?.forest(false, false).store(place)?;
     let name = ADDED.domain_controller_name();
     until("its domain controller has ended", async || {
         running(place).is_ok_and(|lab| {

@@ -26,6 +26,7 @@ pub struct DomainController {
 pub(crate) struct Knowledge {
     pub(crate) policy: Policy,
     pub(crate) controls: Vec<String>,
+    pub(crate) capabilities: Vec<String>,
     pub(crate) start_tls: bool,
     clock_ahead: time::Duration,
     changing: Mutex<Changing>,
@@ -49,6 +50,7 @@ impl DomainController {
         let knowledge = Arc::new(Knowledge {
             policy: script.policy,
             controls: script.controls.into_iter().collect(),
+            capabilities: script.capabilities.into_iter().collect(),
             start_tls: script.start_tls,
             clock_ahead: script.clock_ahead,
             changing: Mutex::new(Changing {

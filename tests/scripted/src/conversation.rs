@@ -358,6 +358,8 @@ impl Conversation {
         );
         let bytes = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
         let controls: Vec<&str> = self.known.controls.iter().map(String::as_str).collect();
+        let capabilities = &self.known.capabilities;
+        let capabilities: Vec<&str> = capabilities.iter().map(String::as_str).collect();
         [
             ("currentTime", bytes(&[&time])),
             ("defaultNamingContext", bytes(&[BASE])),
@@ -366,10 +368,7 @@ impl Conversation {
             ("forestFunctionality", bytes(&["10"])),
             ("isGlobalCatalogReady", bytes(&["TRUE"])),
             ("isSynchronized", bytes(&["TRUE"])),
-            (
-                "supportedCapabilities",
-                bytes(&windows::SUPPORTED_CAPABILITIES),
-            ),
+            ("supportedCapabilities", bytes(&capabilities)),
             ("supportedControl", bytes(&controls)),
         ]
         .map(|(name, values)| (name.to_owned(), values))

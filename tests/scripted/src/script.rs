@@ -83,6 +83,7 @@ pub struct Script {
     pub(crate) rules: Vec<Rule>,
     pub(crate) policy: Policy,
     pub(crate) controls: BTreeSet<String>,
+    pub(crate) capabilities: BTreeSet<String>,
     pub(crate) clock_ahead: time::Duration,
     pub(crate) unexpires: bool,
     pub(crate) service_password: String,
@@ -98,6 +99,10 @@ impl Default for Script {
             controls: windows::SUPPORTED_CONTROLS
                 .iter()
                 .map(|control| (*control).to_owned())
+                .collect(),
+            capabilities: windows::SUPPORTED_CAPABILITIES
+                .iter()
+                .map(|capability| (*capability).to_owned())
                 .collect(),
             clock_ahead: time::Duration::ZERO,
             unexpires: true,
@@ -151,6 +156,14 @@ impl Script {
     #[must_use]
     pub fn without_control(mut self, oid: &str) -> Self {
         self.controls.remove(oid);
+        self
+    }
+
+    /// Says of itself that it is read-only.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.capabilities
+            .insert(windows::PARTIAL_SECRETS.to_owned());
         self
     }
 

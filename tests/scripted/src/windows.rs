@@ -108,3 +108,6 @@ pub(crate) const SUPPORTED_CAPABILITIES: [&str; 6] = [
     "1.2.840.113556.1.4.2080",
     "1.2.840.113556.1.4.2237",
 ];
+
+/// What a read-only domain controller has besides (MS-ADTS 3.1.1.3.4.3, `LDAP_CAP_ACTIVE_DIRECTORY_PARTIAL_SECRETS_OID`).
+pub const PARTIAL_SECRETS: &str = "1.2.840.113556.1.4.1920";

@@ -1,6 +1,6 @@
 //! One connection to one domain controller, to read security descriptors and to write one.
 
-use std::{collections::HashSet, fmt::Write as _, time::Duration};
+use std::{collections::HashSet, fmt::Write as _, sync::Arc, time::Duration};
 
 use ldap3::{
     Mod, Scope, SearchEntry, SearchOptions,
@@ -17,9 +17,11 @@ use super::{
 };
 use crate::{
     Directory, DirectoryError, RootDse,
+    breaker::Failure,
     clock::ControllerClock,
     connection::{Answer, CallError},
-    directory::{by_guid, unavailable},
+    controllers::For,
+    exchange::{by_guid, nobody_asked, unavailable},
     filter,
     pool::{Lease, Pool},
     reading::Entry,
@@ -53,8 +55,8 @@ pub struct NamedAccount {
 
 /// Reads at one domain controller, so that all of it is of one state. Dropped, the connection is closed.
 #[derive(Debug)]
-pub struct Inspection<'a> {
-    pool: &'a Pool,
+pub struct Inspection {
+    pool: Arc<Pool>,
     lease: Lease,
 }
 
@@ -68,9 +70,9 @@ pub(crate) struct Guarded {
 
 impl Directory {
     /// At the first domain controller that answers.
-    pub async fn inspect(&self) -> Result<Inspection<'_>, DirectoryError> {
+    pub async fn inspect(&self) -> Result<Inspection, DirectoryError> {
         let mut last = None;
-        for pool in self.in_order(None) {
+        for pool in self.controllers.wanted(For::Reading).await? {
             match pool.lease().await {
                 Ok(lease) => return Ok(Inspection { pool, lease }),
                 Err(error) => last = Some(error),
@@ -79,7 +81,7 @@ impl Directory {
                 break; // the account is refused: asking on would only count to its lockout
             }
         }
-        Err(last.unwrap_or_else(|| self.nobody(None)))
+        Err(last.unwrap_or_else(nobody_asked))
     }
 }
 
@@ -107,7 +109,7 @@ fn groups(entry: &Entry) -> Vec<SecurityIdentifier> {
         .collect()
 }
 
-impl Inspection<'_> {
+impl Inspection {
     pub fn domain_controller(&self) -> String {
         self.pool.endpoint.to_string()
     }
@@ -445,8 +447,9 @@ impl Inspection<'_> {
     }
 
     fn broken(&self, error: CallError) -> DirectoryError {
-        self.pool.failed();
-        unavailable(self.pool, error)
+        let error = unavailable(&self.pool, error);
+        self.pool.failed(Failure::Faltered, error.clone());
+        error
     }
 
     fn refused(&self, answer: &Answer) -> DirectoryError {
@@ -463,7 +466,7 @@ impl Inspection<'_> {
     pub(crate) async fn root_dse(&self) -> Result<(RootDse, ControllerClock), DirectoryError> {
         let root = self.lease.connection.root_dse(&self.pool.endpoint).await;
         let root = root.map_err(|error| self.broken(error))?;
-        self.pool.observe(&root);
+        self.pool.observe(root.clone());
         Ok((root, self.pool.clock()))
     }
 }
@@ -479,7 +482,7 @@ fn constructed(entries: Vec<ldap3::ResultEntry>) -> Vec<Entry> {
 /// A search's results, page by page (RFC 2696).
 #[derive(Debug)]
 pub(crate) struct Pages<'a> {
-    inspection: &'a Inspection<'a>,
+    inspection: &'a Inspection,
     base: String,
     filter: String,
     attributes: &'static [&'static str],

@@ -91,7 +91,7 @@ pub struct Question<'a> {
 /// # Errors
 /// When the domain controller does not answer. What it hides is in the report.
 pub async fn survey(
-    inspection: &Inspection<'_>,
+    inspection: &Inspection,
     question: &Question<'_>,
 ) -> Result<Report, DirectoryError> {
     let attributes: Vec<&str> = READ_BY_RESOLVER
@@ -231,7 +231,7 @@ struct Blocked {
 }
 
 struct RootSurvey<'a> {
-    inspection: &'a Inspection<'a>,
+    inspection: &'a Inspection,
     question: &'a Question<'a>,
     schema: &'a Schema,
     root: &'a str,
@@ -512,12 +512,12 @@ fn has_class(entry: &reading::Entry, class: &str) -> bool {
 
 /// Where entries that were inherited were set. What was read is kept: it is the same few containers.
 pub(crate) struct Origins<'a> {
-    inspection: &'a Inspection<'a>,
+    inspection: &'a Inspection,
     read: HashMap<String, Option<SecurityDescriptor>>,
 }
 
 impl<'a> Origins<'a> {
-    pub(crate) fn new(inspection: &'a Inspection<'a>) -> Self {
+    pub(crate) fn new(inspection: &'a Inspection) -> Self {
         Self {
             inspection,
             read: HashMap::new(),

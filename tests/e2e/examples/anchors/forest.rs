@@ -187,6 +187,7 @@ impl Forest {
             id: "migrated".to_owned(),
             domain: DOMAIN.to_owned(),
             ldaps: Self::ldaps(),
+            known_as: Self::ldaps(),
             ca: self.authority(),
             base_dn: BASE_DN.to_owned(),
             administrator: format!("Administrator@{DOMAIN}"),

@@ -11,6 +11,7 @@
 mod account;
 mod anchors;
 mod broker;
+mod controllers;
 mod database;
 mod domains;
 mod errand;

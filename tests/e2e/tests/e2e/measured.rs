@@ -105,13 +105,14 @@ fn allowed(label: &str, value: &str, lab: &Lab) -> bool {
         "forest" => value.is_empty() || forest(value),
         "server_address" => lab.forests.iter().any(|forest| {
             forest
-                .ldaps
+                .known_as
                 .trim_start_matches("ldaps://")
                 .split(':')
                 .next()
                 == Some(value)
         }),
         "ldap_operation" => one_of(&["connect", "bind", "root-dse", "search", "modify"]),
+        "state" => one_of(&["closed", "half-open", "open"]),
         "error_type" => one_of(&[
             "",
             "refused",

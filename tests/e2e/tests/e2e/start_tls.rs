@@ -23,6 +23,7 @@ fn directory(forest: &DomainController, authority_of: &str) -> anyhow::Result<Ar
         .join(format!("secrets/{}-svc-writeback", forest.id()));
     Ok(Directory::new(DirectoryConfig {
         endpoints: vec![format!("ldap://{address}")],
+        topology: directory::Topology::default(),
         ca_pem: fs::read(&authority.context("no such forest")?.ca)?,
         account: forest.named("svc-writeback"),
         password: fs::read_to_string(password)?.trim_end().into(),

@@ -213,7 +213,7 @@ fn by_the_conventions(trace: &[Seen], forest: &DomainController) -> anyhow::Resu
         .collect();
     assert_eq!(
         asked,
-        [forest.ldaps()],
+        [forest.known_as()],
         "one modify, at the forest's domain controller"
     );
     Ok(())

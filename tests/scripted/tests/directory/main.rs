@@ -9,6 +9,7 @@
 
 mod accounts;
 mod availability;
+mod controllers;
 mod lost;
 mod malformed;
 mod policy_hints;
@@ -72,6 +73,7 @@ impl Forest {
     fn directory_at(&self, endpoints: Vec<String>, time_out: Duration) -> Arc<Directory> {
         Directory::new(DirectoryConfig {
             endpoints,
+            topology: directory::Topology::default(),
             ca_pem: self.authority.pem(),
             account: SERVICE_ACCOUNT.to_owned(),
             password: SERVICE_PASSWORD.into(),

@@ -240,6 +240,7 @@ async fn nothing_is_said_in_the_clear() {
     for endpoint in ["ldapi:///run/samba/ldapi", "127.0.0.1:389"] {
         let refused = Directory::new(DirectoryConfig {
             endpoints: vec![endpoint.to_owned()],
+            topology: directory::Topology::default(),
             ca_pem: forest.authority.pem(),
             account: "svc".to_owned(),
             password: "secret".into(),

@@ -52,6 +52,12 @@ fn person() -> Portrait {
         root: RootDse {
             domain_controller: "ldaps://127.0.0.11:636".to_owned(),
             dns_host_name: None,
+            ds_service_name: None,
+            site: None,
+            supported_capabilities: BTreeSet::new(),
+            domain_controller_functionality: None,
+            domain_functionality: None,
+            forest_functionality: None,
             default_naming_context: None,
             current_time: NOW,
             supported_control: BTreeSet::new(),
