@@ -101,7 +101,7 @@ fn dacl_only() -> RawControl {
 fn without(descriptor: &[u8], account: &[u8]) -> anyhow::Result<Vec<u8>> {
     let word = |bytes: &[u8], at: usize| -> anyhow::Result<usize> {
         let word = bytes.get(at..at + 2).context("a descriptor cut short")?;
-        Ok(usize::from(u16::from_le_bytes([word[0], word[1]])))
+        Ok(usize::from(u16::from_le_bytes(word.try_into()?)))
     };
     let list = descriptor
         .get(DESCRIPTOR_HEADER..)
@@ -121,7 +121,8 @@ fn without(descriptor: &[u8], account: &[u8]) -> anyhow::Result<Vec<u8>> {
         rest = more;
     }
     let size = u16::try_from(LIST_HEADER + kept.len())?;
-    let mut changed = descriptor[..DESCRIPTOR_HEADER + 2].to_vec();
+    let head = descriptor.get(..DESCRIPTOR_HEADER + 2);
+    let mut changed = head.context("a descriptor cut short")?.to_vec();
     changed.extend(size.to_le_bytes());
     changed.extend(count.to_le_bytes());
     changed.extend([0, 0]);
