@@ -21,7 +21,7 @@ type Files = BTreeSet<(PathBuf, Option<SystemTime>, u64)>;
 
 pub(crate) struct Keys {
     directory: PathBuf,
-    keys: ArcSwap<PrivateKeys>,
+    in_force: ArcSwap<PrivateKeys>,
     read: Mutex<Files>,
 }
 
@@ -30,10 +30,10 @@ impl Keys {
     /// When the folder holds no key, or one that cannot be used.
     pub(crate) fn open(directory: PathBuf) -> Result<Self, KeyError> {
         let files = files(&directory);
-        let keys = ArcSwap::from_pointee(PrivateKeys::from_directory(&directory)?);
+        let in_force = ArcSwap::from_pointee(PrivateKeys::from_directory(&directory)?);
         Ok(Self {
             directory,
-            keys,
+            in_force,
             read: Mutex::new(files),
         })
     }
@@ -46,11 +46,11 @@ impl Keys {
         now: OffsetDateTime,
         skew: Duration,
     ) -> Result<Contents, OpenError> {
-        let opened = self.keys.load().open(sealed, binding, now, skew);
+        let opened = self.in_force.load().open(sealed, binding, now, skew);
         match opened {
             Err(OpenError::UnknownKey) => {
                 self.refresh().await;
-                self.keys.load().open(sealed, binding, now, skew)
+                self.in_force.load().open(sealed, binding, now, skew)
             }
             opened => opened,
         }
@@ -74,14 +74,14 @@ impl Keys {
             Ok(keys) => {
                 let ids = |keys: &PrivateKeys| keys.key_ids().map(str::to_owned).collect();
                 let (before, after): (BTreeSet<String>, BTreeSet<String>) =
-                    (ids(&self.keys.load()), ids(&keys));
+                    (ids(&self.in_force.load()), ids(&keys));
                 for kid in after.difference(&before) {
                     tracing::info!(kid, "a private key was added");
                 }
                 for kid in before.difference(&after) {
                     tracing::info!(kid, "a private key was taken away");
                 }
-                self.keys.store(Arc::new(keys));
+                self.in_force.store(Arc::new(keys));
                 *read = now;
             }
             Err(error) => tracing::warn!(%error, "the private keys stay as they were"),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn known(keys: &Keys) -> Vec<String> {
-        keys.keys.load().key_ids().map(str::to_owned).collect()
+        keys.in_force.load().key_ids().map(str::to_owned).collect()
     }
 
     #[tokio::test]

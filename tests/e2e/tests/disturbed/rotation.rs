@@ -85,7 +85,6 @@ async fn keys_are_rotated_under_load_and_no_operation_fails() -> anyhow::Result<
     let (stop, applied) = (AtomicBool::new(false), AtomicUsize::new(0));
     let load = try_join_all(
         people::UNDER_WAY
-            .into_iter()
             .take(6)
             .map(|number| resets(forest, number, &stop, &applied)),
     );

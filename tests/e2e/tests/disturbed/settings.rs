@@ -154,7 +154,7 @@ async fn with_writeback_off_nothing_is_taken_at_any_door_and_nothing_published()
     let ctl = Ctl::of_the_lab()?;
     let overheard = Broker::of_the_lab()?.overhear().await?;
 
-    let refused = while_off(&ctl, "writeback", async {
+    let refused = Box::pin(while_off(&ctl, "writeback", async {
         let mut refused = Vec::new();
         for door in &doors {
             for forest in &world.forests {
@@ -164,7 +164,7 @@ async fn with_writeback_off_nothing_is_taken_at_any_door_and_nothing_published()
         let (_, shown) = ctl.json(&["settings", "show"]).await?;
         assert_eq!(shown["writeback"], false, "{shown}");
         Ok(refused)
-    })
+    }))
     .await?;
 
     // on again: the very next one is taken, and what the broker then tells of it comes after anything before
@@ -212,7 +212,7 @@ async fn with_unlock_off_only_a_reset_unlocks() -> anyhow::Result<()> {
     let world = World::enter().await?;
     let doors = World::every_door().await?;
     let ctl = Ctl::of_the_lab()?;
-    while_off(&ctl, "unlock-without-reset", async {
+    Box::pin(while_off(&ctl, "unlock-without-reset", async {
         for forest in &world.forests {
             let person = forest.person(REFUSED)?;
             let old = forest.start_with_fresh_password(person).await?;
@@ -240,7 +240,7 @@ async fn with_unlock_off_only_a_reset_unlocks() -> anyhow::Result<()> {
         assert_eq!(shown["unlockWithoutReset"], false, "{shown}");
         assert_eq!(shown["writeback"], true, "{shown}");
         Ok(())
-    })
+    }))
     .await?;
     for forest in &world.forests {
         let person = forest.person(STILL_WORKS)?;

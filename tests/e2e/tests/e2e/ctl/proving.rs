@@ -53,9 +53,12 @@ async fn an_export_is_verified_offline_and_a_touched_line_is_named() -> anyhow::
     let lines: Vec<&str> = export.lines().collect();
     let which = lines.len() / 2;
     let touched: Vec<String> = { lines.iter().enumerate() }
-        .map(|(number, line)| match number == which {
-            true => line.replacen("\\\":\\\"", "\\\":\\\"x", 1),
-            false => (*line).to_owned(),
+        .map(|(number, line)| {
+            if number == which {
+                line.replacen("\\\":\\\"", "\\\":\\\"x", 1)
+            } else {
+                (*line).to_owned()
+            }
         })
         .collect();
     ensure!(
