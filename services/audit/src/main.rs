@@ -10,16 +10,20 @@ mod chain;
 mod content;
 mod database;
 mod expired;
+mod heartbeats;
 mod news;
 mod observe;
+mod observe_health;
 mod outcomes;
 mod record;
 mod recording;
 mod row;
 mod rpc;
 mod signing;
+mod standing;
 mod store;
 mod sweeper;
+mod tally;
 mod tls;
 mod verdict;
 mod verify;
@@ -29,7 +33,9 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
 use chassis::Chassis;
+use proto::v1::ServiceKind;
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 const SIGN_TIME_OUT: Duration = Duration::from_secs(10);
 const BROKER_CHECK: Duration = Duration::from_secs(1);
@@ -78,16 +84,37 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
             chassis.shutdown.clone(),
         ),
     );
+    let (standing, tally) =
+        standing::Standing::new(service.clone(), news.clone(), broker_ready.clone());
+    let heartbeats = standing.heartbeats.clone();
+    observe_health::observe(&standing);
+    chassis.spawn(
+        "tally",
+        tally::run(
+            pool.clone(),
+            heartbeats.clone(),
+            tally,
+            chassis.shutdown.clone(),
+        ),
+    );
     let rpc = rpc::Rpc {
         pool: pool.clone(),
         appender: appender.clone(),
         news,
+        standing,
         key,
         shutdown: chassis.shutdown.clone(),
     };
     chassis.spawn("grpc", rpc.serve(listener, tls));
     // Admission does not wait for the broker: what is recorded needs only the database.
     let bus = connect(&chassis, &service).await?;
+    let name = format!("writeback.health.{}", Uuid::now_v7());
+    let heard = bus
+        .consume(Queue::Health(name), heartbeats::PREFETCH)
+        .await?;
+    chassis.spawn("heartbeats", heartbeats::consume(heard, heartbeats));
+    let heart = heartbeat::Heart::new(&chassis, &bus, ServiceKind::Audit)?;
+    chassis.spawn("heartbeat", heart.beat(Vec::new));
     let outcomes = bus.consume(Queue::Outcomes, outcomes::PREFETCH).await?;
     let under_way = outcomes::UnderWay::default();
     chassis.spawn(

@@ -1,6 +1,7 @@
-//! The gRPC door: one server for the three services of `audit.proto`.
+//! The gRPC door: one server for the services of `audit.proto` and `health.proto`.
 
 mod admission;
+mod health;
 mod ledger;
 mod settings;
 
@@ -12,8 +13,8 @@ use operation::OperationId;
 use proto::{
     FromWireError,
     v1::{
-        admission_server::AdmissionServer, ledger_server::LedgerServer,
-        settings_server::SettingsServer,
+        admission_server::AdmissionServer, health_server::HealthServer,
+        ledger_server::LedgerServer, settings_server::SettingsServer,
     },
 };
 use sqlx::PgPool;
@@ -29,6 +30,7 @@ use crate::{
     news::News,
     record::Record,
     signing::SigningKey,
+    standing::Standing,
     store::{self, StoreError},
 };
 
@@ -42,6 +44,7 @@ pub(crate) struct Rpc {
     pub(crate) pool: PgPool,
     pub(crate) appender: Appender,
     pub(crate) news: News,
+    pub(crate) standing: Standing,
     pub(crate) key: Arc<SigningKey>,
     pub(crate) shutdown: CancellationToken,
 }
@@ -65,6 +68,7 @@ impl Rpc {
             .layer(ObserveCalls)
             .add_service(AdmissionServer::new(self.clone()))
             .add_service(LedgerServer::new(self.clone()))
+            .add_service(HealthServer::new(self.clone()))
             .add_service(SettingsServer::new(self))
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),

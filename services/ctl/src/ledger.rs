@@ -56,6 +56,15 @@ impl Address {
         )
     }
 
+    /// Each of the addresses, for who asks another when one does not know.
+    pub(crate) fn replicas(&self) -> anyhow::Result<Vec<(String, Endpoint)>> {
+        let (urls, ca_file) = self.resolve()?;
+        let ca = ca_file.as_deref().map(web::read_file).transpose()?;
+        urls.into_iter()
+            .map(|url| endpoint(&url, ca.as_deref()).map(|endpoint| (url, endpoint)))
+            .collect()
+    }
+
     fn resolve(&self) -> anyhow::Result<(Vec<String>, Option<PathBuf>)> {
         if !self.audit.is_empty() {
             return Ok((self.audit.clone(), self.audit_ca.clone()));

@@ -3,7 +3,7 @@
 //! the queue, the database or a directory.
 //!
 //! Exit codes: 0 done, 1 the answer is no (refused, failed, expired, findings), 2 not known yet
-//! (pending), 3 wrong use or no connection.
+//! (pending), 3 wrong use or no connection. Of `status`: 0 healthy, 1 degraded, 2 down.
 
 mod failure;
 mod keys;
@@ -15,6 +15,7 @@ mod reason;
 mod seal;
 mod send;
 mod settings;
+mod status;
 mod table;
 mod terminal;
 mod view;
@@ -65,6 +66,8 @@ enum Command {
     /// What the ledger knows of operations
     #[command(subcommand)]
     Operations(operations::Operations),
+    /// How every service, forest, domain and domain controller is, and what to do; exit code 0 healthy, 1 degraded, 2 down
+    Status(status::Status),
     /// Turn writeback, or unlock without reset, on and off
     #[command(subcommand)]
     Settings(settings::Settings),
@@ -122,6 +125,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             Command::Seal(seal) => seal.run().await,
             Command::Send(send) => send.run(json).await,
             Command::Operations(operations) => operations.run(&ledger, json).await,
+            Command::Status(status) => status.run(&ledger, json).await,
             Command::Settings(settings) => settings.run(&ledger, json).await,
             Command::Keys(keys) => keys.run(json),
             Command::Ledger(command) => command.run(&ledger, json).await,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use directory::{Directory, DirectoryError, Identifier, scope::Scope};
 use futures_util::future::join_all;
+use lookout::Lookout;
 use operation::{DomainName, ForestId, Reason, Refusal, SourceAnchor, UserReference};
 use tokio::time::Instant;
 
@@ -44,6 +45,7 @@ pub(crate) struct Domain {
     pub(crate) directory: Arc<Directory>,
     pub(crate) gate: Gate,
     pub(crate) anchors: Arc<Anchors>,
+    pub(crate) lookout: Lookout,
 }
 
 impl Forests {
@@ -58,6 +60,11 @@ impl Forests {
     /// From now on these are asked, and no others.
     pub(crate) fn ask(&self, domains: Vec<Arc<Domain>>) {
         self.domains.store(Arc::new(domains));
+    }
+
+    /// The domains that are asked now.
+    pub(crate) fn asked(&self) -> Arc<Vec<Arc<Domain>>> {
+        self.domains.load_full()
     }
 
     /// Finds the person.

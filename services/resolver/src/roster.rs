@@ -9,6 +9,7 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use chassis::config;
 use directory::{Directory, DirectoryConfig, scope::Scope};
+use lookout::Lookout;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -172,6 +173,8 @@ impl Roster {
         for domain in &member.domains {
             let anchors = Arc::clone(&domain.anchors);
             member.tasks.spawn(anchors.follow(member.leaving.clone()));
+            let lookout = domain.lookout.clone();
+            member.tasks.spawn(lookout.watch(member.leaving.clone()));
         }
         member.tasks.close();
     }
@@ -247,6 +250,7 @@ fn domains(
                 forest: forest.id.clone(),
                 name: domain.name.clone(),
                 scope,
+                lookout: Lookout::new(domain.name.clone(), Arc::clone(&directory)),
                 directory,
                 gate: standstill::Gate::new(settings.concurrency),
                 anchors,

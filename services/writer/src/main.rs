@@ -8,6 +8,7 @@
 //! nothing new arrives, and ends: what an earlier writer may have begun with, only a writer can end.
 
 mod decide;
+mod health;
 mod ledger;
 mod observe;
 mod own_accounts;
@@ -24,6 +25,7 @@ use chassis::{Chassis, config};
 use directory::{Directory, DirectoryConfig, PolicyHints, scope::Scope};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::DomainName;
+use proto::v1;
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior},
@@ -57,12 +59,14 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         .with_context(|| format!("sealing.private_keys_directory {}", directory.display()))?;
     let domains = domains(forest, &settings.writer)?;
     let bus = connect(&chassis).await?;
+    let health = health::Health::new(forest, &domains, &keys);
     let passage = Arc::new(passage::Passage {
         forest: forest_id.clone(),
         domains,
         keys,
         ledger: ledger::Ledger::new(&settings.ledger)?,
         observer: observe::Observer::new(&forest_id),
+        health: Arc::clone(&health),
         publisher: bus.publisher(),
         service: settings.service.name.clone(),
         own_accounts: own_accounts::OwnAccounts::new(
@@ -88,7 +92,22 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     let prefetch = u16::try_from(settings.writer.concurrency)
         .unwrap_or(u16::MAX)
         .max(1);
-    let mut deliveries = bus.consume(Queue::Forest(forest_id), prefetch).await?;
+    let mut deliveries = bus
+        .consume(Queue::Forest(forest_id.clone()), prefetch)
+        .await?;
+    for lookout in health.lookouts() {
+        let watching = lookout.watch(chassis.shutdown.clone());
+        chassis.spawn("lookout", async move {
+            watching.await;
+            Ok(())
+        });
+    }
+    chassis.spawn(
+        "queue",
+        Arc::clone(&health).watch_queue(bus.clone(), chassis.shutdown.clone()),
+    );
+    let heart = heartbeat::Heart::new(&chassis, &bus, v1::ServiceKind::Writer)?;
+    chassis.spawn("heartbeat", heart.beat(move || vec![health.now()]));
     chassis.spawn(
         "forest",
         watch_forest(

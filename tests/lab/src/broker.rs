@@ -64,21 +64,21 @@ impl Rights {
         let id = forest.id;
         Self::of(
             &format!("writer-{id}"),
-            &format!(r"requests|forests|forest\.{id}|outcomes|replies|expired"),
-            &format!(r"requests|forest\.{id}|outcomes|replies|expired"),
+            &format!(r"requests|forests|forest\.{id}|outcomes|replies|expired|health"),
+            &format!(r"requests|forest\.{id}|outcomes|replies|expired|health"),
             &format!(r"forests|forest\.{id}"),
         )
     }
 }
 
 fn rights() -> Vec<Rights> {
-    let intake = r"requests|replies|replies\..+";
-    let resolver = "requests|forests|outcomes|replies|expired";
-    let audit = "requests|forests|outcomes|replies|expired";
+    let intake = r"requests|replies|replies\..+|health";
+    let resolver = "requests|forests|outcomes|replies|expired|health";
+    let audit = r"requests|forests|outcomes|replies|expired|health|health\..+";
     let mut rights = vec![
         Rights::of("intake", intake, intake, r"replies|replies\..+"),
         Rights::of("resolver", resolver, resolver, "requests"),
-        Rights::of("audit", audit, audit, "outcomes|expired"),
+        Rights::of("audit", audit, audit, r"outcomes|expired|health|health\..+"),
     ];
     rights.extend(FORESTS.iter().map(Rights::of_writer));
     rights.push(Rights {

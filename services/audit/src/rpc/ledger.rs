@@ -95,6 +95,7 @@ impl Ledger for Rpc {
             .map_err(RpcError::from)?;
         let intact = verification.findings.is_empty();
         tracing::info!(intact, entries = verification.entries, "verified");
+        self.standing.verified.found(intact);
         Ok(Response::new(v1::VerifyResponse {
             intact,
             entries: verification.entries,

@@ -19,6 +19,7 @@ mod people;
 mod readiness;
 mod services;
 mod settings;
+mod status;
 mod walls;
 mod writers;
 

@@ -9,6 +9,7 @@ mod people;
 mod prompt;
 mod reading;
 mod sending;
+mod status;
 mod tailing;
 mod wrong_use;
 
