@@ -105,24 +105,25 @@ fn contact(sights: &[Sight<'_>], bound: usize) -> Vec<Finding> {
     } else {
         Level::Degraded
     };
-    let who = match bound {
-        0 => "nobody".to_owned(),
-        _ => {
-            let names = sights
-                .iter()
-                .filter(|sight| !sight.is_bound())
-                .map(|sight| sight.pulse.heartbeat.instance.as_str());
-            format!("not {}", names.collect::<Vec<_>>().join(", not "))
-        }
-    };
+    let names = sights
+        .iter()
+        .filter(|sight| !sight.is_bound())
+        .map(|sight| sight.pulse.heartbeat.instance.as_str());
+    let names = names.collect::<Vec<_>>().join(", ");
     let problem = &failing.facts.problem;
     let (what, act) = match failing.contact() {
         Contact::Refused => (
-            format!("it lets {who} in: {problem}"),
+            match bound {
+                0 => format!("it lets nobody in: {problem}"),
+                _ => format!("it does not let {names} in: {problem}"),
+            },
             "mend the service account or its password file, or the forest's ca_file: `writebackctl reason directory-misconfigured`".to_owned(),
         ),
         Contact::Silent | Contact::Bound | Contact::Unspecified => (
-            format!("it answers {who}: {problem}"),
+            match bound {
+                0 => format!("it answers nobody: {problem}"),
+                _ => format!("it does not answer {names}: {problem}"),
+            },
             "see that it runs, and that its LDAPS port can be reached from them: `writebackctl reason forest-unavailable`".to_owned(),
         ),
     };

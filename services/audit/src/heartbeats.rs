@@ -7,14 +7,17 @@ use std::{
     time::Duration,
 };
 
-use bus::Deliveries;
+use bus::{Bus, Deliveries, Queue};
+use chassis::Chassis;
+use heartbeat::Heart;
 use operation::ForestId;
 use prost::Message as _;
 use proto::v1::{self, ServiceKind};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// How many heartbeats may be on their way to this replica.
-pub(crate) const PREFETCH: u16 = 64;
+const PREFETCH: u16 = 64;
 
 /// Whoever fell silent without a goodbye is missed for so long.
 const MISSED_FOR: Duration = Duration::from_mins(10);
@@ -72,11 +75,22 @@ impl Heartbeats {
     }
 }
 
-/// Until shutdown. Heartbeats are in no trace.
-pub(crate) async fn consume(
-    mut deliveries: Deliveries,
+/// Listens to everybody's heartbeats, and tells its own: whoever hears not even that hears nobody.
+pub(crate) async fn listen(
+    chassis: &Chassis,
+    bus: &Bus,
     heartbeats: Heartbeats,
 ) -> anyhow::Result<()> {
+    let queue = Queue::Health(format!("writeback.health.{}", Uuid::now_v7()));
+    let deliveries = bus.consume(queue, PREFETCH).await?;
+    chassis.spawn("heartbeats", consume(deliveries, heartbeats));
+    let heart = Heart::new(chassis, bus, ServiceKind::Audit)?;
+    chassis.spawn("heartbeat", heart.beat(Vec::new));
+    Ok(())
+}
+
+/// Until shutdown. Heartbeats are in no trace.
+async fn consume(mut deliveries: Deliveries, heartbeats: Heartbeats) -> anyhow::Result<()> {
     while let Some(delivery) = deliveries.next().await {
         let heard = heartbeats.roll().hear(&delivery.body, Instant::now());
         if let Err(error) = heard {
@@ -114,8 +128,8 @@ impl Roll {
     }
 
     fn told(&self, now: Instant) -> (Option<Duration>, Vec<v1::HeardHeartbeat>) {
-        let hears = self.last.is_some_and(|last| now - last <= DEAF_AFTER);
-        let listening = self.listening_since.filter(|_| hears);
+        let is_deaf = self.last.is_none_or(|last| now - last > DEAF_AFTER);
+        let listening = self.listening_since.filter(|_| !is_deaf);
         let heard = self
             .heard
             .values()

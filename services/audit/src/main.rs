@@ -33,9 +33,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
 use chassis::Chassis;
-use proto::v1::ServiceKind;
 use tokio::net::TcpListener;
-use uuid::Uuid;
 
 const SIGN_TIME_OUT: Duration = Duration::from_secs(10);
 const BROKER_CHECK: Duration = Duration::from_secs(1);
@@ -108,13 +106,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     chassis.spawn("grpc", rpc.serve(listener, tls));
     // Admission does not wait for the broker: what is recorded needs only the database.
     let bus = connect(&chassis, &service).await?;
-    let name = format!("writeback.health.{}", Uuid::now_v7());
-    let heard = bus
-        .consume(Queue::Health(name), heartbeats::PREFETCH)
-        .await?;
-    chassis.spawn("heartbeats", heartbeats::consume(heard, heartbeats));
-    let heart = heartbeat::Heart::new(&chassis, &bus, ServiceKind::Audit)?;
-    chassis.spawn("heartbeat", heart.beat(Vec::new));
+    heartbeats::listen(&chassis, &bus, heartbeats).await?;
     let outcomes = bus.consume(Queue::Outcomes, outcomes::PREFETCH).await?;
     let under_way = outcomes::UnderWay::default();
     chassis.spawn(

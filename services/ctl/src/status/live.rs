@@ -26,16 +26,14 @@ pub(super) async fn watch(
     let mut look = status.look(replicas).await?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let screen = Screen::enter()?;
+    let mut screen = Screen::enter()?;
     let mut keys = screen.keys();
     let paint = Paint::of(&io::stdout());
     let mut ticks = tokio::time::interval(Duration::from_secs(status.every));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.reset();
     loop {
-        let mut picture = lines(&look, paint);
-        picture.extend([String::new(), HINT.to_owned()]);
-        screen.draw(&picture)?;
+        screen.draw(&lines(&look, paint), HINT)?;
         let next = async {
             ticks.tick().await;
             status.look(replicas).await

@@ -1,7 +1,7 @@
 //! The terminal while a picture is drawn on it again and again.
 
 use std::{
-    io::{self, IsTerminal as _, Read as _, Stdin, Write as _},
+    io::{self, IsTerminal as _, Read as _, Stdin, Stdout, Write as _},
     thread,
 };
 
@@ -15,13 +15,12 @@ const HOME: &str = "\x1b[H";
 const CLEAR_LINE: &str = "\x1b[K";
 const CLEAR_BELOW: &str = "\x1b[J";
 
-const FEWEST_LINES: usize = 2;
-
 /// The other screen, until this is dropped; then the terminal is as it was.
 pub(super) struct Screen {
     /// Of the keyboard, if there is one.
     before: Option<Termios>,
     keyboard: Stdin,
+    out: Stdout,
 }
 
 impl Screen {
@@ -39,41 +38,26 @@ impl Screen {
         } else {
             None
         };
-        let screen = Self { before, keyboard };
-        let mut out = io::stdout().lock();
-        write!(out, "{ENTER}")?;
-        out.flush()?;
+        let mut screen = Self {
+            before,
+            keyboard,
+            out: io::stdout(),
+        };
+        write!(screen.out, "{ENTER}")?;
+        screen.out.flush()?;
         Ok(screen)
     }
 
-    /// As many of the lines as there is room for.
-    pub(super) fn draw(&self, lines: &[String]) -> io::Result<()> {
-        let room = rustix::termios::tcgetwinsize(io::stdout())
-            .map_or(usize::MAX, |size| usize::from(size.ws_row))
-            .max(FEWEST_LINES);
-        let mut picture = HOME.to_owned();
-        let shown = if lines.len() > room {
-            room - 1
-        } else {
-            lines.len()
-        };
-        for (number, line) in lines.iter().take(shown).enumerate() {
-            if number > 0 {
-                picture.push_str("\r\n");
-            }
-            picture.push_str(line);
-            picture.push_str(CLEAR_LINE);
-        }
-        if shown < lines.len() {
-            let left = lines.len() - shown;
-            picture.push_str(&format!(
-                "\r\n… {left} more lines: `status --once` prints all{CLEAR_LINE}"
-            ));
-        }
-        picture.push_str(CLEAR_BELOW);
-        let mut out = io::stdout().lock();
-        out.write_all(picture.as_bytes())?;
-        out.flush()
+    /// As many of the lines as there is room for, and the hint below them.
+    pub(super) fn draw(&mut self, lines: &[String], hint: &str) -> io::Result<()> {
+        // a terminal that does not know its size says 0
+        let room = rustix::termios::tcgetwinsize(&self.out)
+            .ok()
+            .map(|size| usize::from(size.ws_row))
+            .filter(|rows| *rows > 0)
+            .unwrap_or(usize::MAX);
+        self.out.write_all(picture(lines, hint, room).as_bytes())?;
+        self.out.flush()
     }
 
     /// The keys as they are pressed. The thread ends with the process: nothing else ends a read.
@@ -93,13 +77,49 @@ impl Screen {
     }
 }
 
+/// Every line is cleared behind its end, and all below the last: nothing of the picture before is left.
+fn picture(lines: &[String], hint: &str, room: usize) -> String {
+    let shown = lines.len().min(room.saturating_sub(1));
+    let hint = match lines.len() - shown {
+        0 => hint.to_owned(),
+        left => format!("… {left} more lines, which `status --once` prints; {hint}"),
+    };
+    let mut picture = HOME.to_owned();
+    for line in lines.iter().take(shown) {
+        picture.push_str(line);
+        picture.push_str(CLEAR_LINE);
+        picture.push_str("\r\n");
+    }
+    picture + &hint + CLEAR_BELOW
+}
+
 impl Drop for Screen {
     fn drop(&mut self) {
         // a terminal that is gone needs nothing any more
-        let mut out = io::stdout().lock();
-        let _ = write!(out, "{LEAVE}").and_then(|()| out.flush());
+        let _ = write!(self.out, "{LEAVE}").and_then(|()| self.out.flush());
         if let Some(before) = &self.before {
             let _ = tcsetattr(&self.keyboard, SetArg::TCSANOW, before);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_terminal_shows_what_it_can_and_how_to_see_the_rest() {
+        let lines = ["one", "two", "three"].map(str::to_owned);
+        let all = picture(&lines, "q ends", 4);
+        assert_eq!(
+            all,
+            "\x1b[Hone\x1b[K\r\ntwo\x1b[K\r\nthree\x1b[K\r\nq ends\x1b[J"
+        );
+        let some = picture(&lines, "q ends", 2);
+        assert_eq!(
+            some,
+            "\x1b[Hone\x1b[K\r\n… 2 more lines, which `status --once` prints; q ends\x1b[J"
+        );
+        assert!(picture(&lines, "q ends", 0).ends_with("q ends\x1b[J"));
     }
 }

@@ -25,7 +25,10 @@ async fn a_healthy_lab_is_healthy_and_everybody_is_named() -> anyhow::Result<()>
     // what has just been started is heard within seconds
     let said = until("healthy", PATIENCE, || async {
         let (code, said) = ctl.json(&["status"]).await?;
-        Ok((code == 0).then_some(said))
+        let forests = said["forests"].as_array().into_iter().flatten();
+        // two writers and two resolvers
+        let all = { forests }.all(|forest| forest["domains"][0]["controllers"][0]["bound"] == 4);
+        Ok((code == 0 && all).then_some(said))
     })
     .await?;
     ensure!(said["level"] == "healthy", "{said:#}");
