@@ -24,8 +24,8 @@ use toml::de::{DeTable, DeValue};
 
 pub use protected::{ProtectedAccounts, Treatment};
 pub use sections::{
-    Audit, Broker, Config, Domain, Forest, Intake, Ledger, LogFormat, PolicyHints, Resolver,
-    Sealing, SendHints, Service, Telemetry, Tokens, Writer,
+    Audit, Broker, Config, ControllerChoice, Domain, Forest, Intake, Ledger, LogFormat,
+    PolicyHints, Resolver, Sealing, SendHints, Service, Telemetry, Tokens, Writer,
 };
 
 const ENVIRONMENT_PREFIX: &str = "WRITEBACK_";

@@ -7,7 +7,7 @@
 //! may stand for several domain controllers. Deleted people are not told: their tombstones are not
 //! readable to a plain account.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use ldap3::{
     Scope, SearchEntry, SearchOptions,
@@ -18,8 +18,10 @@ use operation::{DomainName, ObjectGuid, SourceAnchor};
 use crate::{
     Directory, DirectoryError,
     account::{consistency_guid, guid},
+    breaker::Failure,
     connection::{Answer, CallError},
-    directory::{by_guid, unavailable},
+    controllers::For,
+    exchange::{by_guid, nobody_asked, unavailable},
     filter,
     pool::{Lease, Pool},
     reading::Entry,
@@ -73,8 +75,8 @@ pub struct Bearing {
 
 /// One connection to one domain controller, to read what changed there. Dropped, it is closed.
 #[derive(Debug)]
-pub struct Visit<'a> {
-    pool: &'a Pool,
+pub struct Visit {
+    pool: Arc<Pool>,
     lease: Lease,
     base: String,
     began_at: Position,
@@ -82,10 +84,10 @@ pub struct Visit<'a> {
 
 impl Directory {
     /// Visits the first domain controller that answers, and learns how far it has come.
-    pub async fn visit(&self, domain: &DomainName) -> Result<Visit<'_>, DirectoryError> {
+    pub async fn visit(&self, domain: &DomainName) -> Result<Visit, DirectoryError> {
         let mut last = None;
-        for pool in self.in_order(None) {
-            match visit(pool, filter::base(domain)).await {
+        for pool in self.controllers.wanted(For::Reading).await? {
+            match visit(Arc::clone(&pool), filter::base(domain)).await {
                 Ok(visit) => return Ok(visit),
                 Err(error) => last = Some(error),
             }
@@ -93,15 +95,15 @@ impl Directory {
                 break; // the account is refused: asking on would only count to its lockout
             }
         }
-        Err(last.unwrap_or_else(|| self.nobody(None)))
+        Err(last.unwrap_or_else(nobody_asked))
     }
 }
 
-async fn visit(pool: &Pool, base: String) -> Result<Visit<'_>, DirectoryError> {
+async fn visit(pool: Arc<Pool>, base: String) -> Result<Visit, DirectoryError> {
     loop {
         let lease = pool.lease().await?;
         let reused = lease.reused;
-        match position(pool, &lease).await {
+        match position(&pool, &lease).await {
             Ok(began_at) => {
                 return Ok(Visit {
                     pool,
@@ -113,14 +115,14 @@ async fn visit(pool: &Pool, base: String) -> Result<Visit<'_>, DirectoryError> {
             // an idle connection that died is replaced
             Err(DirectoryError::Unavailable { .. }) if reused => pool.forget_idle(),
             Err(error) => {
-                pool.failed();
+                pool.failed(Failure::Faltered, error.clone());
                 return Err(error);
             }
         }
     }
 }
 
-impl Visit<'_> {
+impl Visit {
     pub fn domain_controller(&self) -> String {
         self.pool.endpoint.to_string()
     }
@@ -132,7 +134,7 @@ impl Visit<'_> {
 
     /// How far the database has come by now.
     pub async fn position(&self) -> Result<Position, DirectoryError> {
-        position(self.pool, &self.lease).await
+        position(&self.pool, &self.lease).await
     }
 
     /// Everybody who has a consistency GUID, whatever it is.
@@ -159,11 +161,11 @@ impl Visit<'_> {
                 1,
             )
             .await;
-        let (entries, answer) = searched.map_err(|error| broken(self.pool, error))?;
+        let (entries, answer) = searched.map_err(|error| broken(&self.pool, error))?;
         match answer.result {
             0 => Ok(entries.first().and_then(bearing)),
             32 => Ok(None),
-            _ => Err(refused(self.pool, &answer)),
+            _ => Err(refused(&self.pool, &answer)),
         }
     }
 
@@ -174,7 +176,7 @@ impl Visit<'_> {
 
     fn pages(&self, filter: String) -> Pages<'_> {
         Pages {
-            pool: self.pool,
+            pool: &self.pool,
             lease: &self.lease,
             base: &self.base,
             filter,
@@ -292,8 +294,9 @@ fn bearing(entry: &Entry) -> Option<Bearing> {
 }
 
 fn broken(pool: &Pool, error: CallError) -> DirectoryError {
-    pool.failed();
-    unavailable(pool, error)
+    let error = unavailable(pool, error);
+    pool.failed(Failure::Faltered, error.clone());
+    error
 }
 
 fn refused(pool: &Pool, answer: &Answer) -> DirectoryError {
@@ -305,7 +308,7 @@ fn refused(pool: &Pool, answer: &Answer) -> DirectoryError {
     match answer.result {
         8 | 10 | 12 | 13 | 50 => DirectoryError::Misconfigured { endpoint, cause },
         _ => {
-            pool.failed();
+            pool.rest();
             DirectoryError::Unavailable { endpoint, cause }
         }
     }

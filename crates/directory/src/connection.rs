@@ -5,6 +5,8 @@
 
 use std::{
     future::Future,
+    io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,7 +16,7 @@ use std::{
 
 use ldap3::{
     Ldap, LdapConnAsync, LdapConnSettings, LdapError, Mod, Scope, SearchEntry, SearchOptions,
-    controls::RawControl,
+    StdStream, controls::RawControl,
 };
 use rustls::{
     ClientConfig, RootCertStore,
@@ -24,6 +26,7 @@ use rustls::{
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 use tokio::{
+    net::TcpStream,
     task::JoinSet,
     time::{Instant, timeout},
 };
@@ -91,11 +94,13 @@ impl From<LdapError> for CallError {
     }
 }
 
-/// An answer's result code and diagnostic text.
+/// An answer's result code, diagnostic text and referrals.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) result: u32,
     pub(crate) text: String,
+    /// Where else to ask (RFC 4511 4.1.10).
+    pub(crate) referrals: Vec<String>,
 }
 
 impl From<ldap3::LdapResult> for Answer {
@@ -103,6 +108,7 @@ impl From<ldap3::LdapResult> for Answer {
         Self {
             result: result.rc,
             text: result.text,
+            referrals: result.refs,
         }
     }
 }
@@ -133,23 +139,33 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects without binding, within the time-out.
+    /// Connects without binding, within the time-out; to one of these addresses, if any are given,
+    /// else to where the system says that the host is.
     pub(crate) async fn open(
         endpoint: &Endpoint,
         tls: Arc<ClientConfig>,
+        addresses: Option<Vec<SocketAddr>>,
         time_out: Duration,
     ) -> Result<Self, ConnectError> {
-        observe::exchange("connect", endpoint, Self::connect(endpoint, tls, time_out)).await
+        let connect = Self::connect(endpoint, tls, addresses, time_out);
+        observe::exchange("connect", endpoint, connect).await
     }
 
     async fn connect(
         endpoint: &Endpoint,
         tls: Arc<ClientConfig>,
+        addresses: Option<Vec<SocketAddr>>,
         time_out: Duration,
     ) -> Result<Self, ConnectError> {
-        let settings = LdapConnSettings::new().set_config(tls);
+        let mut settings = LdapConnSettings::new().set_config(tls);
         let url = endpoint.to_string();
         let opened = in_task(time_out, async move {
+            if let Some(addresses) = addresses {
+                match socket(&addresses).await {
+                    Ok(socket) => settings = settings.set_std_stream(StdStream::Tcp(socket)),
+                    Err(source) => return Ok(Err(LdapError::Io { source })),
+                }
+            }
             Ok(LdapConnAsync::with_settings(settings, &url).await)
         })
         .await
@@ -216,6 +232,12 @@ impl Connection {
             (51 | 52 | 80 | 3, _) => {
                 return Err(ConnectError::Unreachable(
                     "it is busy or going down".to_owned(),
+                ));
+            }
+            // ERROR_NO_LOGON_SERVERS: a read-only one that has to ask another, and cannot
+            (_, Some(0x51f)) => {
+                return Err(ConnectError::Unreachable(
+                    "it reaches no domain controller that knows the account's password".to_owned(),
                 ));
             }
             (_, Some(0x52e)) => return Err(ConnectError::WrongPassword),
@@ -347,6 +369,10 @@ async fn in_task<T: Send + 'static>(
             time_out.as_millis()
         ))),
     }
+}
+
+async fn socket(addresses: &[SocketAddr]) -> io::Result<std::net::TcpStream> {
+    TcpStream::connect(addresses).await?.into_std()
 }
 
 fn unconnected(error: LdapError) -> ConnectError {

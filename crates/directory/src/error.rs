@@ -12,8 +12,10 @@ pub enum ConfigurationError {
         endpoint: String,
         because: &'static str,
     },
-    #[error("give at least one domain controller")]
+    #[error("give at least one domain controller, or let them be found by DNS")]
     NoEndpoint,
+    #[error("DNS cannot be asked: {0}")]
+    Dns(String),
     #[error("the forest's certificate authority cannot be read: {0}")]
     Authority(String),
     /// RFC 4513 5.1.2: a simple bind without a password is anonymous and succeeds.
@@ -69,6 +71,8 @@ pub enum WriteError {
     Unknown {
         /// Names the domain controller first.
         problem: String,
+        /// The endpoint it was sent to, `ldaps://host:port`.
+        domain_controller: String,
         /// The policy-hints control that it was sent with.
         policy_hints: Option<&'static str>,
     },

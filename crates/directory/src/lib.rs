@@ -8,28 +8,39 @@
 //! malformed data, so each call runs in a task of its own and a panic is a dead connection.
 
 mod account;
+mod breaker;
 mod changes;
 pub mod clock;
 mod connection;
+mod controllers;
 mod credentials;
 mod directory;
+mod discovery;
 mod distinguished_name;
+mod dns;
 mod endpoint;
 mod error;
+mod exchange;
 mod explain;
 mod filter;
+mod keeper;
 mod observe;
 mod policy;
 mod policy_hints;
 mod pool;
 mod protected_groups;
 mod reading;
+mod referral;
 mod root_dse;
 pub mod scope;
+mod srv;
 mod write;
+mod writing;
 
 pub use account::{Account, Found, Identifier, PwdLastSet};
+pub use breaker::BreakerState;
 pub use changes::{Bearing, InvocationId, Position, Visit};
+pub use controllers::{ControllerChoice, ControllerReport, Topology};
 pub use directory::{Directory, DirectoryConfig, Opens};
 pub use distinguished_name::domain_of;
 pub use endpoint::Endpoint;

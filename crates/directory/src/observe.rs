@@ -10,7 +10,7 @@ use opentelemetry::{
 use telemetry::{metric, span};
 use tracing::Instrument as _;
 
-use crate::{Endpoint, connection::CallError, error::ConnectError};
+use crate::{BreakerState, Endpoint, connection::CallError, error::ConnectError};
 
 /// What an exchange ended with, for telemetry.
 pub(crate) trait Ended {
@@ -111,7 +111,7 @@ impl Counted {
         static OPEN: OnceLock<UpDownCounter<i64>> = OnceLock::new();
         Self::new(
             OPEN.get_or_init(|| {
-                connections(
+                up_down(
                     "writeback.directory.connections.open",
                     "Connections to a domain controller",
                 )
@@ -125,7 +125,7 @@ impl Counted {
         static USED: OnceLock<UpDownCounter<i64>> = OnceLock::new();
         Self::new(
             USED.get_or_init(|| {
-                connections(
+                up_down(
                     "writeback.directory.connections.used",
                     "Connections to a domain controller that are in use",
                 )
@@ -135,7 +135,7 @@ impl Counted {
     }
 }
 
-fn connections(name: &'static str, description: &'static str) -> UpDownCounter<i64> {
+fn up_down(name: &'static str, description: &'static str) -> UpDownCounter<i64> {
     metric::meter()
         .i64_up_down_counter(name)
         .with_description(description)
@@ -148,4 +148,39 @@ impl Drop for Counted {
         self.counter
             .add(-1, &[KeyValue::new("server.address", host)]);
     }
+}
+
+/// What state a domain controller's breaker is in, for as long as it lives. It is counted, for several
+/// domains' directories may know one controller.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    labels: [KeyValue; 2],
+}
+
+impl Watched {
+    pub(crate) fn new(endpoint: &Endpoint, state: BreakerState) -> Self {
+        let host = endpoint.host().to_owned();
+        let labels = [
+            KeyValue::new("server.address", host),
+            KeyValue::new("state", state.as_str()),
+        ];
+        controllers().add(1, &labels);
+        Self { labels }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        controllers().add(-1, &self.labels);
+    }
+}
+
+fn controllers() -> &'static UpDownCounter<i64> {
+    static CONTROLLERS: OnceLock<UpDownCounter<i64>> = OnceLock::new();
+    CONTROLLERS.get_or_init(|| {
+        up_down(
+            "writeback.directory.controllers",
+            "Domain controllers known, by the state of their breaker",
+        )
+    })
 }

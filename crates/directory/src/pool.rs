@@ -1,19 +1,27 @@
 //! The bound connections to one endpoint.
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use rustls::ClientConfig;
+use time::OffsetDateTime;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
 
 use crate::{
-    DirectoryError, Endpoint, RootDse, clock::ControllerClock, connection::Connection,
-    credentials::Credentials, error::ConnectError, observe::Counted,
+    ControllerReport, DirectoryError, Endpoint, RootDse,
+    breaker::{Breaker, BreakerState, Failure},
+    clock::ControllerClock,
+    connection::Connection,
+    credentials::Credentials,
+    dns::Dns,
+    error::ConnectError,
+    observe::{Counted, Watched},
 };
 
 /// How long an endpoint that failed is asked last.
@@ -29,22 +37,55 @@ pub(crate) const LATELY: Duration = Duration::from_millis(618);
 /// again would cost each reset a round trip. Where it was found missing, every reset is looked at.
 const UNEXPIRE_PROVEN_FOR: Duration = Duration::from_mins(1);
 
-#[derive(Debug, Default)]
+/// How much a new measurement of the latency counts against those before.
+const LATENCY_WEIGHT: u32 = 4;
+
+#[derive(Debug)]
 struct State {
     idle: Vec<Connection>,
+    breaker: Breaker,
+    watched: Watched,
+    /// What the last answer about itself said.
+    root: Option<RootDse>,
     clock: ControllerClock,
-    policy_hints: Option<&'static str>,
     clock_observed_at: Option<Instant>,
     unexpire_proven_at: Option<Instant>,
+    latency: Option<Duration>,
+    /// It is asked last for a while after this.
     failed_at: Option<Instant>,
+    answered_at: Option<Instant>,
+    checked_at: Option<Instant>,
+    checking: bool,
+    met: bool,
+    inquired_at: Option<Instant>,
+    last_success: Option<OffsetDateTime>,
+    last_error: Option<(OffsetDateTime, DirectoryError)>,
+    /// What others of its domain say of it.
+    is_pdc: Option<bool>,
+    is_read_only: Option<bool>,
+    /// Where its name was last found.
+    addresses: Vec<SocketAddr>,
+}
+
+/// What every pool of a directory is made with.
+#[derive(Debug, Clone)]
+pub(crate) struct Blueprint {
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) credentials: Arc<Credentials>,
+    pub(crate) connections: usize,
+    pub(crate) time_out: Duration,
+    /// Where names are looked up; none leaves that to the system.
+    pub(crate) dns: Option<Arc<Dns>>,
+    /// Told when a breaker opens: a probe will be due.
+    pub(crate) opened: Arc<Notify>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) endpoint: Endpoint,
-    pub(crate) tls: Arc<ClientConfig>,
     pub(crate) time_out: Duration,
-    credentials: Arc<Credentials>,
+    made_with: Blueprint,
+    made_at: Instant,
     permits: Arc<Semaphore>,
     state: Mutex<State>,
 }
@@ -67,72 +108,180 @@ impl Lease {
 }
 
 impl Pool {
-    pub(crate) fn new(
-        endpoint: Endpoint,
-        tls: Arc<ClientConfig>,
-        credentials: Arc<Credentials>,
-        connections: usize,
-        time_out: Duration,
-    ) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, made_with: &Blueprint) -> Self {
+        let connections = made_with.connections.min(Semaphore::MAX_PERMITS);
+        let state = State {
+            idle: Vec::new(),
+            breaker: Breaker::default(),
+            watched: Watched::new(&endpoint, BreakerState::Closed),
+            root: None,
+            clock: ControllerClock::default(),
+            clock_observed_at: None,
+            unexpire_proven_at: None,
+            latency: None,
+            failed_at: None,
+            answered_at: None,
+            checked_at: None,
+            checking: false,
+            met: false,
+            inquired_at: None,
+            last_success: None,
+            last_error: None,
+            is_pdc: None,
+            is_read_only: None,
+            addresses: Vec::new(),
+        };
         Self {
             endpoint,
-            tls,
-            time_out,
-            credentials,
-            permits: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
-            state: Mutex::default(),
+            time_out: made_with.time_out,
+            made_with: made_with.clone(),
+            made_at: Instant::now(),
+            permits: Arc::new(Semaphore::new(connections)),
+            state: Mutex::new(state),
         }
     }
 
-    /// A bound connection: an idle one, else a new one.
+    /// A bound connection: an idle one, else a new one. None to a controller that is left alone.
     pub(crate) async fn lease(&self) -> Result<Lease, DirectoryError> {
+        self.admit()?;
         let permits = Arc::clone(&self.permits);
         let Ok(Ok(permit)) = timeout(self.time_out, permits.acquire_owned()).await else {
             let busy = ConnectError::Unreachable("every connection is in use".to_owned());
             return Err(busy.at(&self.endpoint));
         };
+        // those who had the connections may have found out meanwhile
+        self.admit()?;
         if let Some(connection) = self.idle() {
-            return Ok(Lease {
-                connection,
-                reused: true,
-                _counted: Counted::used(&self.endpoint),
-                _permit: permit,
-            });
+            return Ok(self.lent(connection, true, permit));
         }
         if let Some(refusal) = self.standing_refusal() {
             return Err(refusal);
         }
-        match self.connect().await {
-            Ok(connection) => Ok(Lease {
-                connection,
-                reused: false,
-                _counted: Counted::used(&self.endpoint),
-                _permit: permit,
-            }),
-            Err(error) => {
-                self.failed();
-                Err(error)
-            }
-        }
+        Ok(self.lent(self.connect().await?, false, permit))
     }
 
     async fn connect(&self) -> Result<Connection, DirectoryError> {
-        let tls = Arc::clone(&self.tls);
-        let connection = Connection::open(&self.endpoint, tls, self.time_out)
-            .await
-            .map_err(|error| error.at(&self.endpoint))?;
-        self.credentials
-            .sign_in(&connection, &self.endpoint, self.time_out)
-            .await?;
+        let connection = self.open().await?;
+        self.bind(&connection).await?;
         tracing::debug!(endpoint = %self.endpoint, "connected");
         Ok(connection)
     }
 
+    async fn bind(&self, connection: &Connection) -> Result<(), DirectoryError> {
+        let began = Instant::now();
+        let credentials = &self.made_with.credentials;
+        let bound = credentials
+            .sign_in(connection, &self.endpoint, self.time_out)
+            .await;
+        match &bound {
+            Ok(()) => {}
+            Err(error @ DirectoryError::Unavailable { .. }) => {
+                self.came_to_nothing(began, error.clone());
+            }
+            // the controller answers; it is the account that is refused
+            Err(error) => {
+                let mut state = self.state();
+                state.failed_at = Some(Instant::now());
+                state.last_error = Some((OffsetDateTime::now_utc(), error.clone()));
+            }
+        }
+        bound
+    }
+
+    /// An idle connection, if there is one.
+    pub(crate) fn idle_lease(&self) -> Option<Lease> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        Some(self.lent(self.idle()?, true, permit))
+    }
+
+    /// Binds a connection that was opened apart from the pool, and takes it in if there is room.
+    pub(crate) async fn sign_in(&self, connection: Connection) -> Option<Lease> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        self.bind(&connection).await.ok()?;
+        Some(self.lent(connection, false, permit))
+    }
+
+    fn lent(&self, connection: Connection, reused: bool, permit: OwnedSemaphorePermit) -> Lease {
+        Lease {
+            connection,
+            reused,
+            _counted: Counted::used(&self.endpoint),
+            _permit: permit,
+        }
+    }
+
+    /// A connection that is not bound. It is no part of the pool.
+    pub(crate) async fn open(&self) -> Result<Connection, DirectoryError> {
+        let opened = match self.addresses().await {
+            Ok(addresses) => {
+                let tls = Arc::clone(&self.made_with.tls);
+                Connection::open(&self.endpoint, tls, addresses, self.time_out).await
+            }
+            Err(problem) => Err(ConnectError::Unreachable(problem)),
+        };
+        opened.map_err(|error| {
+            let error = error.at(&self.endpoint);
+            self.failed(Failure::Unanswered, error.clone());
+            error
+        })
+    }
+
+    /// Where to connect to, if that is not left to the system. What was known serves on when nothing
+    /// can be looked up.
+    async fn addresses(&self) -> Result<Option<Vec<SocketAddr>>, String> {
+        let Some(dns) = &self.made_with.dns else {
+            return Ok(None);
+        };
+        match dns.addresses(&self.endpoint).await {
+            Ok(addresses) => {
+                self.state().addresses.clone_from(&addresses);
+                Ok(Some(addresses))
+            }
+            Err(problem) => {
+                let known = self.state().addresses.clone();
+                if known.is_empty() {
+                    Err(problem)
+                } else {
+                    Ok(Some(known))
+                }
+            }
+        }
+    }
+
+    /// Whether the controller may be troubled.
+    ///
+    /// # Errors
+    /// What it was last seen to fail with.
+    pub(crate) fn admit(&self) -> Result<(), DirectoryError> {
+        let state = self.state();
+        if state.breaker.state() == BreakerState::Closed {
+            return Ok(());
+        }
+        let last = state.last_error.as_ref().map(|(_, error)| error.clone());
+        Err(last.unwrap_or_else(|| {
+            ConnectError::Unreachable("it did not answer a moment ago".to_owned())
+                .at(&self.endpoint)
+        }))
+    }
+
     /// Takes back a connection whose last exchange ended well.
     pub(crate) fn give_back(&self, lease: Lease) {
+        self.answered();
+        self.state().idle.push(lease.connection);
+    }
+
+    /// An exchange ended well.
+    pub(crate) fn answered(&self) {
         let mut state = self.state();
         state.failed_at = None;
-        state.idle.push(lease.connection);
+        state.answered_at = Some(Instant::now());
+        state.last_success = Some(OffsetDateTime::now_utc());
+        let was = state.breaker.state();
+        state.breaker.succeeded();
+        if was != BreakerState::Closed {
+            state.watched = Watched::new(&self.endpoint, BreakerState::Closed);
+            tracing::info!(endpoint = %self.endpoint, "the domain controller answers again");
+        }
     }
 
     /// An exchange failed: what is idle is as suspect as the connection it failed on.
@@ -141,7 +290,44 @@ impl Pool {
         drop(suspects);
     }
 
-    pub(crate) fn failed(&self) {
+    /// An exchange that began then failed: in time, or for want of an answer in time.
+    pub(crate) fn came_to_nothing(&self, began: Instant, error: DirectoryError) {
+        let failure = if began.elapsed() >= self.time_out {
+            Failure::Unanswered
+        } else {
+            Failure::Faltered
+        };
+        self.failed(failure, error);
+    }
+
+    pub(crate) fn failed(&self, failure: Failure, error: DirectoryError) {
+        let mut state = self.state();
+        let now = Instant::now();
+        let was = state.breaker.state();
+        state.failed_at = Some(now);
+        state.breaker.failed(failure, now);
+        let is = state.breaker.state();
+        let suspects = if is == BreakerState::Closed {
+            Vec::new()
+        } else {
+            std::mem::take(&mut state.idle)
+        };
+        if was != is {
+            state.watched = Watched::new(&self.endpoint, is);
+        }
+        state.last_error = Some((OffsetDateTime::now_utc(), error.clone()));
+        drop(state);
+        drop(suspects);
+        if is == BreakerState::Open {
+            self.made_with.opened.notify_one();
+        }
+        if was == BreakerState::Closed && is == BreakerState::Open {
+            tracing::warn!(endpoint = %self.endpoint, %error, "the domain controller is left alone until it answers a probe");
+        }
+    }
+
+    /// For a while others are asked first.
+    pub(crate) fn rest(&self) {
         self.state().failed_at = Some(Instant::now());
     }
 
@@ -152,18 +338,138 @@ impl Pool {
             .is_some_and(|at| at.elapsed() < REST_AFTER_FAILURE)
     }
 
-    pub(crate) fn observe(&self, root: &RootDse) {
+    pub(crate) fn breaker(&self) -> BreakerState {
+        self.state().breaker.state()
+    }
+
+    /// Whether the caller is to ask the controller whether it is well: the one probe of an open breaker,
+    /// or after a silence; at once if it was never asked and others may be chosen in its place.
+    ///
+    /// # Errors
+    /// When that will be, unless it is being asked.
+    pub(crate) fn begin_check(
+        &self,
+        silence: Duration,
+        choosing: bool,
+    ) -> Result<(), Option<Instant>> {
+        let now = Instant::now();
+        let mut state = self.state();
+        if state.checking {
+            return Err(None);
+        }
+        if state.breaker.state() == BreakerState::Closed {
+            let due = match state.answered_at.max(state.checked_at) {
+                Some(at) => at + silence,
+                None if choosing => now,
+                None => self.made_at + silence,
+            };
+            if due > now {
+                return Err(Some(due));
+            }
+        } else if state.breaker.begin_probe(now) {
+            state.watched = Watched::new(&self.endpoint, BreakerState::HalfOpen);
+        } else {
+            return Err(state.breaker.probe_due());
+        }
+        state.checking = true;
+        state.checked_at = Some(now);
+        Ok(())
+    }
+
+    pub(crate) fn end_check(&self) {
+        self.state().checking = false;
+    }
+
+    /// Whether this is the first meeting.
+    pub(crate) fn is_met_first(&self) -> bool {
+        !std::mem::replace(&mut self.state().met, true)
+    }
+
+    /// Whether the caller is to ask for what changes rarely.
+    pub(crate) fn begin_inquiry(&self, every: Duration) -> bool {
+        let mut state = self.state();
+        let due = state.inquired_at.is_none_or(|at| at.elapsed() >= every);
+        if due {
+            state.inquired_at = Some(Instant::now());
+        }
+        due
+    }
+
+    pub(crate) fn observe(&self, root: RootDse) {
         let mut state = self.state();
         state
             .clock
             .observe(root.sent, root.received, root.current_time);
-        state.policy_hints = root.policy_hints_control();
         state.clock_observed_at = Some(Instant::now());
+        if let Ok(took) = Duration::try_from(root.received - root.sent) {
+            state.latency = Some(state.latency.map_or(took, |known| {
+                (known * (LATENCY_WEIGHT - 1) + took) / LATENCY_WEIGHT
+            }));
+        }
+        state.root = Some(root);
+    }
+
+    /// What it said of itself, when it was last asked.
+    pub(crate) fn root(&self) -> Option<RootDse> {
+        self.state().root.clone()
+    }
+
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        self.state().latency
+    }
+
+    pub(crate) fn is_pdc(&self) -> Option<bool> {
+        self.state().is_pdc
+    }
+
+    pub(crate) fn set_pdc(&self, is_pdc: bool) {
+        self.state().is_pdc = Some(is_pdc);
+    }
+
+    pub(crate) fn set_read_only(&self, is_read_only: bool) {
+        self.state().is_read_only = Some(is_read_only);
+    }
+
+    /// None until the controller has been asked.
+    pub(crate) fn is_read_only(&self) -> Option<bool> {
+        let state = self.state();
+        let says = state.root.as_ref().map(RootDse::is_read_only);
+        match (says, state.is_read_only) {
+            (Some(true), _) | (_, Some(true)) => Some(true),
+            (said, read) => read.or(said),
+        }
+    }
+
+    /// Everything that is known of the controller.
+    pub(crate) fn report(&self) -> ControllerReport {
+        let is_read_only = self.is_read_only();
+        let state = self.state();
+        let root = state.root.as_ref();
+        ControllerReport {
+            endpoint: self.endpoint.to_string(),
+            host_name: root.and_then(|root| root.dns_host_name.clone()),
+            site: root.and_then(|root| root.site.clone()),
+            writable: is_read_only.map(|is| !is),
+            pdc: state.is_pdc,
+            breaker: state.breaker.state(),
+            latency: state.latency,
+            clock_offset: state.clock.skew(),
+            policy_hints: root.and_then(RootDse::policy_hints_control),
+            controller_level: root.and_then(|root| root.domain_controller_functionality),
+            domain_level: root.and_then(|root| root.domain_functionality),
+            forest_level: root.and_then(|root| root.forest_functionality),
+            capabilities: root
+                .map(|root| root.supported_capabilities.clone())
+                .unwrap_or_default(),
+            last_success: state.last_success,
+            last_error: state.last_error.clone(),
+            refusal: self.made_with.credentials.lasting_refusal(),
+        }
     }
 
     /// The policy-hints control that the controller named when it was last asked.
     pub(crate) fn policy_hints(&self) -> Option<&'static str> {
-        self.state().policy_hints
+        self.state().root.as_ref()?.policy_hints_control()
     }
 
     /// The clock was observed a moment ago: were it set since, we would not know.
@@ -200,7 +506,7 @@ impl Pool {
 
     /// The service account was refused a moment ago, here or at another of the same directory.
     pub(crate) fn standing_refusal(&self) -> Option<DirectoryError> {
-        self.credentials.standing_refusal()
+        self.made_with.credentials.standing_refusal()
     }
 
     /// Never held across an await; a panic while it was held leaves nothing half done.

@@ -15,8 +15,8 @@ const CLOCK_SKEW: Duration = Duration::from_mins(1);
 const DAY_MICROS: i64 = 86_400_000_000;
 const CERTIFICATE_DAYS: i64 = 30;
 
-/// It is asked every few seconds.
-const ASKED_WITHIN: Duration = Duration::from_mins(1);
+/// The first of a domain are asked every ten seconds, the others every minute.
+const ASKED_WITHIN: Duration = Duration::from_secs(150);
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct ControllerReport {

@@ -1,138 +1,218 @@
-//! What one service sees of a forest's domain controllers: each is asked about itself every few
-//! seconds, and what it last said is kept as heartbeats carry it.
+//! What one service sees of a domain's controllers, as heartbeats carry it.
 //!
-//! One that does not answer holds up neither the heartbeat nor the look at another domain. The crate
-//! draws no conclusion from what it sees.
+//! The directory itself asks each controller every few seconds whether it is well; what it knows is told
+//! without asking anybody. The crate draws no conclusion from what it sees.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use directory::{Directory, DirectoryError, RootDse};
+use directory::{BreakerState, ControllerReport, Directory, DirectoryError};
 use operation::DomainName;
-use proto::v1::{self, Contact};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
-
-/// How often each domain controller is asked.
-const EVERY: Duration = Duration::from_secs(5);
-
-/// Longer than any domain controller is waited for: each exchange has a time-out of its own.
-const TIME_OUT: Duration = Duration::from_secs(30);
+use proto::v1::{self, Breaker, Contact};
+use time::OffsetDateTime;
 
 /// A heartbeat is small.
 const LONGEST_PROBLEM: usize = 300;
 
-/// What was last seen of one domain's controllers. Cheap to clone.
+/// One domain's controllers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Lookout {
     domain: DomainName,
     directory: Arc<Directory>,
-    seen: Arc<Mutex<BTreeMap<String, Seen>>>,
-}
-
-#[derive(Debug)]
-struct Seen {
-    at: Instant,
-    took: Duration,
-    answer: Result<RootDse, DirectoryError>,
 }
 
 impl Lookout {
-    pub fn new(domain: DomainName, directory: Arc<Directory>) -> Self {
-        Self {
-            domain,
-            directory,
-            seen: Arc::default(),
-        }
+    pub const fn new(domain: DomainName, directory: Arc<Directory>) -> Self {
+        Self { domain, directory }
     }
 
-    /// Looks until shutdown.
-    pub async fn watch(self, shutdown: CancellationToken) {
-        let looking = async {
-            let mut ticks = tokio::time::interval(EVERY);
-            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                ticks.tick().await;
-                // what does not come back within this is seen as it was before, and grows old
-                let _ = tokio::time::timeout(TIME_OUT, self.look()).await;
-            }
-        };
-        shutdown.run_until_cancelled(looking).await;
-    }
-
-    /// Recorded in no trace: nobody's operation depends on it.
-    async fn look(&self) {
-        let began = Instant::now();
-        let probing = self.directory.probe_each();
-        let probed = probing.instrument(telemetry::span::unrecorded()).await;
-        let mut seen = self.seen();
-        seen.clear();
-        for (endpoint, answer) in probed {
-            let at = Instant::now();
-            let took = answer.as_ref().map_or(at - began, round_trip);
-            seen.insert(endpoint, Seen { at, took, answer });
-        }
-    }
-
-    /// As heartbeats carry it.
+    /// As heartbeats carry it, without those that nobody has asked yet.
     pub fn health(&self) -> v1::DomainHealth {
-        let seen = self.seen();
-        let controllers = seen.iter().map(|(endpoint, seen)| {
-            let clock = self.directory.clock_of(endpoint);
-            controller(endpoint, seen, clock.skew())
-        });
+        let now = OffsetDateTime::now_utc();
         v1::DomainHealth {
             domain: self.domain.to_string(),
-            controllers: controllers.collect(),
+            controllers: self
+                .directory
+                .controllers()
+                .iter()
+                .filter_map(|report| controller(report, now))
+                .collect(),
             anchors_age_ms: None,
         }
     }
+}
 
-    /// Never held across an await; a panic while it was held leaves at worst too few controllers.
-    fn seen(&self) -> MutexGuard<'_, BTreeMap<String, Seen>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+fn controller(report: &ControllerReport, now: OffsetDateTime) -> Option<v1::ControllerHealth> {
+    let failed_at = report.last_error.as_ref().map(|(at, _)| *at);
+    let asked_at = report.last_success.max(failed_at)?;
+    let age = Duration::try_from(now - asked_at).unwrap_or_default();
+    let breaker = match report.breaker {
+        BreakerState::Closed => Breaker::Closed,
+        BreakerState::HalfOpen => Breaker::HalfOpen,
+        BreakerState::Open => Breaker::Open,
+    };
+    let trouble = trouble(report);
+    let contact = match trouble {
+        None => Contact::Bound,
+        Some(DirectoryError::Misconfigured { .. }) => Contact::Refused,
+        Some(DirectoryError::Unavailable { .. } | DirectoryError::Unexpected { .. }) => {
+            Contact::Silent
+        }
+    };
+    let problem = trouble.map(ToString::to_string).unwrap_or_default();
+    Some(v1::ControllerHealth {
+        endpoint: report.endpoint.clone(),
+        dns_host_name: report.host_name.clone(),
+        asked_age_ms: Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        contact: contact.into(),
+        problem: problem.chars().take(LONGEST_PROBLEM).collect(),
+        breaker: breaker.into(),
+        // until it has answered nothing is known of what it can
+        policy_hints: report.last_success.map(|_| report.policy_hints.is_some()),
+        clock_skew_ms: report
+            .clock_offset
+            .map(|offset| i64::try_from(offset.whole_milliseconds()).unwrap_or(i64::MAX)),
+        writable: report.writable,
+        pdc_emulator: report.pdc,
+        global_catalog: None,
+        synchronized: None,
+        certificate_expires_at: None,
+        latency_us: report
+            .latency
+            .map(|latency| u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)),
+        site: report.site.clone().unwrap_or_default(),
+    })
+}
+
+/// Why it cannot be worked with now. One exchange that failed is none: the breaker knows.
+fn trouble(report: &ControllerReport) -> Option<&DirectoryError> {
+    let last = || report.last_error.as_ref().map(|(_, error)| error);
+    if report.refusal.is_some() {
+        return report.refusal.as_ref();
+    }
+    match (report.breaker, report.last_success) {
+        (BreakerState::Closed, Some(_)) => None,
+        (BreakerState::Closed | BreakerState::HalfOpen | BreakerState::Open, _) => last(),
     }
 }
 
-fn round_trip(root: &RootDse) -> Duration {
-    Duration::try_from(root.received - root.sent).unwrap_or_default()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
+    const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
-fn controller(endpoint: &str, seen: &Seen, skew: Option<time::Duration>) -> v1::ControllerHealth {
-    let mut health = v1::ControllerHealth {
-        endpoint: endpoint.to_owned(),
-        asked_age_ms: Some(milliseconds(seen.at.elapsed())),
-        latency_us: Some(u64::try_from(seen.took.as_micros()).unwrap_or(u64::MAX)),
-        ..v1::ControllerHealth::default()
-    };
-    let contact = match &seen.answer {
-        Ok(root) => {
-            health.dns_host_name.clone_from(&root.dns_host_name);
-            health.policy_hints = Some(root.policy_hints_control().is_some());
-            health.clock_skew_ms =
-                skew.map(|skew| i64::try_from(skew.whole_milliseconds()).unwrap_or(i64::MAX));
-            health.global_catalog = root.is_global_catalog_ready;
-            health.synchronized = root.is_synchronized;
-            Contact::Bound
+    fn seconds_ago(seconds: u64) -> OffsetDateTime {
+        NOW - Duration::from_secs(seconds)
+    }
+
+    fn report() -> ControllerReport {
+        ControllerReport {
+            endpoint: "ldaps://dc1.corp.example.com:636".to_owned(),
+            host_name: None,
+            site: None,
+            writable: Some(true),
+            pdc: None,
+            breaker: BreakerState::Closed,
+            latency: None,
+            clock_offset: None,
+            policy_hints: None,
+            controller_level: None,
+            domain_level: None,
+            forest_level: None,
+            capabilities: std::collections::BTreeSet::new(),
+            last_success: Some(seconds_ago(7)),
+            last_error: None,
+            refusal: None,
         }
-        Err(error) => {
-            health.problem = error.to_string().chars().take(LONGEST_PROBLEM).collect();
-            match error {
-                DirectoryError::Misconfigured { .. } => Contact::Refused,
-                DirectoryError::Unavailable { .. } | DirectoryError::Unexpected { .. } => {
-                    Contact::Silent
-                }
-            }
+    }
+
+    fn unavailable() -> DirectoryError {
+        DirectoryError::Unavailable {
+            endpoint: "ldaps://dc1.corp.example.com:636".to_owned(),
+            cause: "x".repeat(1_000),
         }
-    };
-    health.contact = contact.into();
-    health
+    }
+
+    fn misconfigured() -> DirectoryError {
+        DirectoryError::Misconfigured {
+            endpoint: "ldaps://dc1.corp.example.com:636".to_owned(),
+            cause: "wrong password".to_owned(),
+        }
+    }
+
+    fn seen(report: &ControllerReport) -> v1::ControllerHealth {
+        controller(report, NOW).unwrap()
+    }
+
+    #[test]
+    fn one_that_answers_is_bound_also_after_an_exchange_that_failed() {
+        let health = seen(&report());
+        assert_eq!(
+            (health.contact(), health.asked_age_ms),
+            (Contact::Bound, Some(7_000))
+        );
+        assert_eq!(
+            (health.problem.as_str(), health.policy_hints),
+            ("", Some(false))
+        );
+        let once = ControllerReport {
+            last_error: Some((seconds_ago(1), unavailable())),
+            ..report()
+        };
+        assert_eq!(
+            (seen(&once).contact(), seen(&once).asked_age_ms),
+            (Contact::Bound, Some(1_000))
+        );
+    }
+
+    #[test]
+    fn one_that_is_left_alone_does_not_answer() {
+        for breaker in [BreakerState::Open, BreakerState::HalfOpen] {
+            let away = ControllerReport {
+                breaker,
+                last_error: Some((seconds_ago(1), unavailable())),
+                ..report()
+            };
+            let health = seen(&away);
+            assert_eq!(health.contact(), Contact::Silent);
+            assert_eq!(
+                health.problem.len(),
+                LONGEST_PROBLEM,
+                "a heartbeat is small"
+            );
+            let untrusted = ControllerReport {
+                last_error: Some((seconds_ago(1), misconfigured())),
+                ..away
+            };
+            assert_eq!(seen(&untrusted).contact(), Contact::Refused);
+        }
+    }
+
+    #[test]
+    fn an_account_that_is_refused_is_so_although_the_controller_answers() {
+        let refused = ControllerReport {
+            refusal: Some(misconfigured()),
+            ..report()
+        };
+        assert_eq!(seen(&refused).contact(), Contact::Refused);
+        assert!(seen(&refused).problem.contains("wrong password"));
+    }
+
+    #[test]
+    fn one_that_was_never_asked_is_not_told_of() {
+        let unasked = ControllerReport {
+            last_success: None,
+            ..report()
+        };
+        assert_eq!(controller(&unasked, NOW), None);
+        let never_answered = ControllerReport {
+            last_error: Some((seconds_ago(1), unavailable())),
+            ..unasked
+        };
+        let health = seen(&never_answered);
+        assert_eq!(
+            (health.contact(), health.policy_hints),
+            (Contact::Silent, None)
+        );
+    }
 }

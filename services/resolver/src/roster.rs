@@ -8,8 +8,9 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use chassis::config;
-use directory::{Directory, DirectoryConfig, scope::Scope};
+use directory::{ControllerChoice, Directory, DirectoryConfig, Topology, scope::Scope};
 use lookout::Lookout;
+use operation::DomainName;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -173,8 +174,6 @@ impl Roster {
         for domain in &member.domains {
             let anchors = Arc::clone(&domain.anchors);
             member.tasks.spawn(anchors.follow(member.leaving.clone()));
-            let lookout = domain.lookout.clone();
-            member.tasks.spawn(lookout.watch(member.leaving.clone()));
         }
         member.tasks.close();
     }
@@ -231,6 +230,7 @@ fn domains(
             // the domain controllers, not the catalog: the catalog lacks mS-DS-ConsistencyGuid
             let directory = Directory::new(DirectoryConfig {
                 endpoints: domain.domain_controllers.clone(),
+                topology: topology(forest, &domain.name),
                 ca_pem: ca_pem.clone(),
                 account: account.clone(),
                 password: config::read_secret(password_file)?,
@@ -257,4 +257,19 @@ fn domains(
             }))
         })
         .collect()
+}
+
+/// Where the domain's controllers come from, and which is asked first.
+fn topology(forest: &config::Forest, domain: &DomainName) -> Topology {
+    Topology {
+        discover: Some(domain.clone()),
+        dns_servers: forest.dns_servers.clone(),
+        site: forest.site.clone(),
+        choice: match forest.domain_controller_choice {
+            config::ControllerChoice::PdcFirst => ControllerChoice::PdcFirst,
+            config::ControllerChoice::Nearest => ControllerChoice::Nearest,
+            config::ControllerChoice::Listed => ControllerChoice::Listed,
+        },
+        referral_hosts: forest.referral_hosts.clone(),
+    }
 }

@@ -81,10 +81,6 @@ impl Health {
         })
     }
 
-    pub(crate) fn lookouts(&self) -> impl Iterator<Item = Lookout> + '_ {
-        self.lookouts.iter().cloned()
-    }
-
     /// Asks the broker for the length of the forest's queue until shutdown.
     pub(crate) async fn watch_queue(
         self: Arc<Self>,

@@ -22,7 +22,9 @@ use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
 use chassis::{Chassis, config};
-use directory::{Directory, DirectoryConfig, PolicyHints, scope::Scope};
+use directory::{
+    ControllerChoice, Directory, DirectoryConfig, PolicyHints, Topology, scope::Scope,
+};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::DomainName;
 use proto::v1;
@@ -95,13 +97,6 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     let mut deliveries = bus
         .consume(Queue::Forest(forest_id.clone()), prefetch)
         .await?;
-    for lookout in health.lookouts() {
-        let watching = lookout.watch(chassis.shutdown.clone());
-        chassis.spawn("lookout", async move {
-            watching.await;
-            Ok(())
-        });
-    }
     chassis.spawn(
         "queue",
         Arc::clone(&health).watch_queue(bus.clone(), chassis.shutdown.clone()),
@@ -196,6 +191,21 @@ fn hints(setting: config::SendHints) -> PolicyHints {
     }
 }
 
+/// Where the domain's controllers come from, and which is asked first.
+fn topology(forest: &config::Forest, domain: &DomainName) -> Topology {
+    Topology {
+        discover: Some(domain.clone()),
+        dns_servers: forest.dns_servers.clone(),
+        site: forest.site.clone(),
+        choice: match forest.domain_controller_choice {
+            config::ControllerChoice::PdcFirst => ControllerChoice::PdcFirst,
+            config::ControllerChoice::Nearest => ControllerChoice::Nearest,
+            config::ControllerChoice::Listed => ControllerChoice::Listed,
+        },
+        referral_hosts: forest.referral_hosts.clone(),
+    }
+}
+
 fn domains(
     forest: &config::Forest,
     settings: &config::Writer,
@@ -208,6 +218,7 @@ fn domains(
             let context = || format!("forests `{}`, domain {}", forest.id, domain.name);
             let directory = Directory::new(DirectoryConfig {
                 endpoints: domain.domain_controllers.clone(),
+                topology: topology(forest, &domain.name),
                 ca_pem: ca_pem.clone(),
                 account: forest.account.clone(),
                 password: config::read_secret(&forest.account_password_file)?,

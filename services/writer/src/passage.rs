@@ -122,10 +122,7 @@ impl Passage {
                 return None;
             }
             self.observer.in_doubt(Doubt::Redelivered);
-            if let Some(account) = self
-                .look_for(domain, work, contents.as_ref(), None, |_| true)
-                .await
-            {
+            if let Some(account) = self.look_everywhere(domain, work, contents.as_ref()).await {
                 work.step(
                     &self.service,
                     "reconciled",

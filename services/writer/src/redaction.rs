@@ -46,7 +46,8 @@ proptest! {
         let contents = Contents { new_password: hold(&new), current_password: Some(hold(&current)) };
         let change = PasswordWrite::Change { current: hold(&current), new: hold(&new), unlock: true };
         let directory = DirectoryConfig {
-            endpoints: Vec::new(), ca_pem: Vec::new(), account: "svc".to_owned(), password: hold(&new),
+            endpoints: Vec::new(), topology: directory::Topology::default(), ca_pem: Vec::new(), account: "svc".to_owned(), password: hold(&new),
+            topology: directory::Topology::default(),
             connections: 1, operation_timeout: Duration::from_secs(1),
         };
         let broker = BrokerConfig {

@@ -111,6 +111,7 @@ impl LiveConfig {
     fn directory(&self, account: &Account) -> anyhow::Result<Arc<Directory>> {
         Ok(Directory::new(DirectoryConfig {
             endpoints: vec![self.url.clone()],
+            topology: directory::Topology::default(),
             ca_pem: fs::read(&self.ca)?,
             account: account.name.clone(),
             password: account.password.as_str().into(),

@@ -76,6 +76,7 @@ impl Target for Scripted {
         let person = person(given, number);
         let directory = Directory::new(DirectoryConfig {
             endpoints: vec![self.controller.url()],
+            topology: directory::Topology::default(),
             ca_pem: self.authority.pem(),
             account: SERVICE_ACCOUNT.to_owned(),
             password: SERVICE_PASSWORD.into(),

@@ -30,7 +30,6 @@ fn forest(place: &Place, forest: &ForestPlan) -> anyhow::Result<Value> {
         "domains": [{
             "name": forest.domain,
             "domain_controllers": [forest.ldaps()],
-            "global_catalogs": [forest.global_catalog()],
             "include": [forest.base_dn],
             "exclude": [out_of_scope(forest)],
         }],

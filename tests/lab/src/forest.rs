@@ -74,10 +74,6 @@ impl ForestPlan {
         format!("ldaps://{}:636", self.address)
     }
 
-    pub(crate) fn global_catalog(&self) -> String {
-        format!("ldaps://{}:3269", self.address)
-    }
-
     pub(crate) fn account(&self, name: &str) -> String {
         format!("{name}@{}", self.domain)
     }

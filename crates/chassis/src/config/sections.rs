@@ -339,7 +339,30 @@ pub struct Forest {
     #[serde(default)]
     pub policy_hints: PolicyHints,
     #[serde(default)]
+    pub domain_controller_choice: ControllerChoice,
+    /// The Active Directory site that this configuration's services are in.
+    pub site: Option<String>,
+    /// `address:port`; the system's, unless given.
+    #[serde(default)]
+    pub dns_servers: Vec<SocketAddr>,
+    /// `host` or `host:port`, over LDAPS: where referrals are followed to besides the known controllers.
+    #[serde(default)]
+    pub referral_hosts: Vec<String>,
+    #[serde(default)]
     pub domains: Vec<Domain>,
+}
+
+/// Which domain controller of a domain is asked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ControllerChoice {
+    /// The PDC emulator.
+    #[default]
+    PdcFirst,
+    /// One of the same site, then by the priority and weight of DNS, then the quickest.
+    Nearest,
+    /// In the order of `domain_controllers`.
+    Listed,
 }
 
 /// Whether resets are sent with policy hints, which make them obey the password history (and, as far as
@@ -375,10 +398,9 @@ pub enum SendHints {
 #[serde(deny_unknown_fields)]
 pub struct Domain {
     pub name: DomainName,
-    /// `ldaps://` URLs, in order of preference.
-    pub domain_controllers: Vec<String>,
+    /// `ldaps://` URLs; without any they are found by DNS.
     #[serde(default)]
-    pub global_catalogs: Vec<String>,
+    pub domain_controllers: Vec<String>,
     /// DNs of the subtrees in scope; none means the whole domain.
     #[serde(default)]
     pub include: Vec<String>,

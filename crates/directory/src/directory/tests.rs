@@ -9,7 +9,12 @@ use std::{
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::aws_lc_rs};
 
+use operation::ObjectGuid;
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
 use super::*;
+use crate::{PasswordWrite, WriteError, WriteReceipt};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Request {
@@ -91,6 +96,7 @@ impl Controller {
         });
         Directory::new(DirectoryConfig {
             endpoints: vec![endpoint],
+            topology: Topology::default(),
             ca_pem: certificate.cert.pem().into_bytes(),
             account: "svc@corp.example.com".to_owned(),
             password: "secret".into(),

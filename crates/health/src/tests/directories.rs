@@ -132,7 +132,7 @@ fn one_of_two_domains_does_not_take_the_forest_down() {
 fn what_was_seen_too_long_ago_is_not_seen() {
     let stuck = |status: &mut v1::StatusResponse| {
         controllers(status, "", |controller| {
-            controller.asked_age_ms = Some(60_001);
+            controller.asked_age_ms = Some(150_001);
         });
     };
     expect(

@@ -151,7 +151,7 @@ impl Anchors {
     /// Takes what changed since that number, up to where the visit began, into the index.
     async fn catch_up(
         &self,
-        visit: &Visit<'_>,
+        visit: &Visit,
         began: Instant,
         since: u64,
     ) -> Result<(usize, usize), DirectoryError> {
@@ -187,7 +187,7 @@ impl Anchors {
     /// Makes the index anew. The old one stays in use, and is kept up to date if that can be done.
     async fn read_everybody(
         &self,
-        visit: &Visit<'_>,
+        visit: &Visit,
         began: Instant,
     ) -> Result<(usize, usize), DirectoryError> {
         let first = visit.began_at();

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use bus::Delivery;
 
-use super::{ASK_AGAIN_AFTER, End, PATIENCE, Passage};
+use super::{ASK_AGAIN_AFTER, End, PATIENCE, Passage, doubt::Lost};
 use crate::{
     Domain,
     decide::{Rules, Sent, permit, set_since_admission, superseded},
@@ -193,6 +193,7 @@ impl Passage {
             }
             Err(WriteError::Unknown {
                 problem,
+                domain_controller,
                 policy_hints,
             }) => {
                 tracing::warn!(problem, "in doubt");
@@ -203,7 +204,12 @@ impl Passage {
                     format!("the answer to the write was lost{manner}"),
                 );
                 let sent = Sent::ByUs(policy_hints);
-                let end = self.reconcile(domain, work, contents, account, sent).await;
+                let lost = Lost {
+                    domain_controller,
+                    before: account,
+                    sent,
+                };
+                let end = self.reconcile(domain, work, contents, lost).await;
                 Ok(Some(end))
             }
         }

@@ -1,8 +1,9 @@
 //! What is not known is found out: whether a write that may have been sent has happened.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use directory::{Account, PwdLastSet};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::{Applied, Outcome, Reason, Refusal, Status};
 use sealing::Contents;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -15,6 +16,22 @@ use crate::{
     work::Work,
 };
 
+/// A modify whose answer was lost.
+pub(super) struct Lost<'a> {
+    /// Where it was sent to.
+    pub(super) domain_controller: String,
+    pub(super) before: &'a Account,
+    pub(super) sent: Sent,
+}
+
+/// What a domain controller shows of a write that it may have been sent.
+enum Shown {
+    Written(Box<Account>),
+    NotWritten,
+    /// It is none of the domain's controllers any more.
+    Gone,
+}
+
 impl Passage {
     /// The modify was sent and its answer lost: read until it is known, holding the message.
     pub(super) async fn reconcile(
@@ -22,9 +39,13 @@ impl Passage {
         domain: &Domain,
         work: &mut Work,
         contents: Option<&Contents>,
-        before: &Account,
-        sent: Sent,
+        lost: Lost<'_>,
     ) -> End {
+        let Lost {
+            domain_controller,
+            before,
+            sent,
+        } = lost;
         self.observer.in_doubt(Doubt::AnswerLost);
         let is_touched = |account: &Account| {
             !work.operation.kind.sets_password()
@@ -32,8 +53,16 @@ impl Passage {
                 // 0 after 0 tells nothing
                 || account.pwd_last_set == PwdLastSet::MustChange
         };
-        let at = Some(before.domain_controller.as_str());
-        if let Some(after) = self.look_for(domain, work, contents, at, is_touched).await {
+        let shown = self
+            .look_at(domain, work, contents, &domain_controller, is_touched)
+            .await;
+        let written = match shown {
+            Shown::Written(account) => Some(account),
+            Shown::NotWritten => None,
+            // what it had written before it was taken out of service, the others have from it
+            Shown::Gone => self.look_everywhere(domain, work, contents).await,
+        };
+        if let Some(after) = written {
             work.step(&self.service, "reconciled", "it had been written");
             self.observer.reconciled(true);
             let mut notes = self.notes(domain, work, before, sent);
@@ -54,47 +83,91 @@ impl Passage {
         .into()
     }
 
-    /// Looks for a write that may have been sent: the account, if it has happened.
+    /// Looks for a write that nobody knows where it was sent to: the account, if it has happened.
     ///
-    /// A domain controller that stood still carries out on waking what it had received before, and
-    /// answers others meanwhile. So "not" is said only of an account read again, a write's whole
-    /// time-out after a domain controller has answered.
-    pub(super) async fn look_for(
+    /// Domain controllers tell each other what was written, but not at once, and one that is away has
+    /// told nobody. So "not" is said only when every one that may have been sent it has said so; the
+    /// first that shows it is enough.
+    pub(super) async fn look_everywhere(
         &self,
         domain: &Domain,
         work: &Work,
         contents: Option<&Contents>,
-        at: Option<&str>,
+    ) -> Option<Box<Account>> {
+        let mut asked = BTreeSet::new();
+        let mut looks = FuturesUnordered::new();
+        loop {
+            // more may have become known meanwhile
+            for controller in domain.directory.perhaps_written_at() {
+                if asked.insert(controller.clone()) {
+                    looks.push(async move {
+                        self.look_at(domain, work, contents, &controller, |_| true)
+                            .await
+                    });
+                }
+            }
+            match looks.next().await {
+                Some(Shown::Written(account)) => return Some(account),
+                Some(Shown::NotWritten | Shown::Gone) => {}
+                None if asked.is_empty() => {
+                    tracing::warn!("in doubt, and no domain controller is known yet");
+                    sleep(ASK_AGAIN_AFTER).await;
+                }
+                None => return None,
+            }
+        }
+    }
+
+    /// Looks for a write at one domain controller.
+    ///
+    /// One that stood still carries out on waking what it had received before, and answers others
+    /// meanwhile. So "not" is said only of an account read again, a write's whole time-out after the
+    /// domain controller has answered.
+    async fn look_at(
+        &self,
+        domain: &Domain,
+        work: &Work,
+        contents: Option<&Contents>,
+        controller: &str,
         is_touched: impl Fn(&Account) -> bool,
-    ) -> Option<Account> {
+    ) -> Shown {
         for wait in [self.write_time_out, Duration::ZERO] {
-            let account = self.read_surely(domain, work, at).await?;
+            let account = match self.read_surely(domain, work, controller).await {
+                Some(Some(account)) => account,
+                Some(None) => return Shown::NotWritten,
+                None => return Shown::Gone,
+            };
             let answered = Instant::now();
             if is_touched(&account) && self.did_happen(domain, work, contents, &account).await {
-                return Some(account);
+                return Shown::Written(Box::new(account));
             }
             sleep_until(answered + wait).await;
         }
-        None
+        Shown::NotWritten
     }
 
-    /// Reads the account however long it takes; None if it is gone.
-    async fn read_surely(&self, domain: &Domain, work: &Work, at: Option<&str>) -> Option<Account> {
+    /// Reads the account however long it takes, which may be none; None once a domain controller that
+    /// does not answer is no place to which a write can have been sent.
+    async fn read_surely(
+        &self,
+        domain: &Domain,
+        work: &Work,
+        controller: &str,
+    ) -> Option<Option<Account>> {
         loop {
-            let read = match at {
-                Some(controller) => {
-                    domain
-                        .directory
-                        .read_account_at(work.object_guid, controller)
-                        .await
-                }
-                None => domain.directory.read_account(work.object_guid).await,
-            };
-            match read {
-                Ok(account) => return account,
+            let directory = &domain.directory;
+            match directory
+                .read_account_at(work.object_guid, controller)
+                .await
+            {
+                Ok(account) => return Some(account),
                 Err(error) => {
                     tracing::warn!(%error, "in doubt, and the account cannot be read yet");
                 }
+            }
+            let known = directory.perhaps_written_at();
+            if !known.iter().any(|known| known == controller) {
+                return None;
             }
             sleep(ASK_AGAIN_AFTER).await;
         }

@@ -72,6 +72,7 @@ impl Forest {
     fn directory_at(&self, endpoints: Vec<String>, time_out: Duration) -> Arc<Directory> {
         Directory::new(DirectoryConfig {
             endpoints,
+            topology: directory::Topology::default(),
             ca_pem: self.authority.pem(),
             account: SERVICE_ACCOUNT.to_owned(),
             password: SERVICE_PASSWORD.into(),

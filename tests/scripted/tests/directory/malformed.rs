@@ -1,11 +1,11 @@
 //! What comes over the wire is hostile: nothing in it may bring the process down, and an answer that
 //! cannot be read is no answer.
 
-use directory::DirectoryError;
+use directory::{BreakerState, DirectoryError};
 use operation::Reason;
 use scripted_directory::{Act, On};
 
-use crate::{Forest, NEW, SHORT_TIME_OUT, refused, reset, unknown};
+use crate::{Forest, NEW, SHORT_TIME_OUT, refused, reset, unknown, until};
 
 /// Bytes that are no answer to any message.
 fn rubbish() -> Vec<(&'static str, Vec<u8>)> {
@@ -98,6 +98,14 @@ async fn an_answer_to_a_modify_that_cannot_be_read_is_none() {
         );
         unknown(outcome);
         assert_eq!(controller.modifies(), 1, "{name}");
+        // one that left us waiting is left alone until it has answered a probe
+        until("the controller is asked again", || {
+            let known = directory.controllers();
+            known
+                .iter()
+                .all(|known| known.breaker == BreakerState::Closed)
+        })
+        .await;
         // and the next operation finds a controller as good as ever
         let read = directory.read_account(forest.ana.guid).await;
         assert!(matches!(read, Ok(Some(_))), "{name}: {read:?}");

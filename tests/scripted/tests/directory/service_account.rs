@@ -117,6 +117,7 @@ async fn no_password_opens_nothing() {
     assert_eq!(anonymous, 0);
     let without = Directory::new(DirectoryConfig {
         endpoints: vec![controller.url()],
+        topology: directory::Topology::default(),
         ca_pem: forest.authority.pem(),
         account: scripted_directory::SERVICE_ACCOUNT.to_owned(),
         password: "".into(),

@@ -109,6 +109,7 @@ async fn nothing_is_said_in_the_clear() {
     ] {
         let refused = Directory::new(DirectoryConfig {
             endpoints: vec![endpoint.to_owned()],
+            topology: directory::Topology::default(),
             ca_pem: forest.authority.pem(),
             account: "svc".to_owned(),
             password: "secret".into(),
