@@ -9,6 +9,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "writeback/v1/operation.proto",
             "writeback/v1/bus.proto",
             "writeback/v1/audit.proto",
+            "writeback/v1/health.proto",
         ],
         ["."],
     )?;

@@ -140,7 +140,8 @@ impl Publisher {
         if let Some(time_to_live) = message.time_to_live {
             properties = properties.with_expiration(time_to_live.as_millis().to_string().into());
         }
-        // a reply to an intake replica that has gone is nobody's; all else must have a queue
+        // a reply to an intake replica that has gone is nobody's, and so is a heartbeat that no
+        // replica of audit listens to; all else must have a queue
         let options = BasicPublishOptions {
             mandatory: to.is_persistent(),
             ..BasicPublishOptions::default()

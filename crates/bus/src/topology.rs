@@ -12,6 +12,10 @@ const FORESTS: &str = "writeback.forests";
 const OUTCOMES: &str = "writeback.outcomes";
 const REPLIES: &str = "writeback.replies";
 const EXPIRED: &str = "writeback.expired";
+const HEALTH: &str = "writeback.health";
+
+/// The most heartbeats that wait for one replica of audit; the oldest go first.
+const HEARTBEATS: i32 = 10_000;
 
 /// A message of these queues is delivered once. Given back, or its consumer lost, it is dead-lettered
 /// with the reason `delivery_limit`: so its reason tells for certain whether anybody had it, which
@@ -26,6 +30,8 @@ pub enum Destination {
     Outcome,
     /// The reply queue of one intake replica, by its name.
     Reply(String),
+    /// Everybody who listens to heartbeats.
+    Health,
 }
 
 impl Destination {
@@ -35,6 +41,7 @@ impl Destination {
             Self::Forest(_) => FORESTS,
             Self::Outcome => OUTCOMES,
             Self::Reply(_) => REPLIES,
+            Self::Health => HEALTH,
         }
     }
 
@@ -44,6 +51,7 @@ impl Destination {
             Self::Forest(forest) => forest.as_str(),
             Self::Outcome => OUTCOMES,
             Self::Reply(queue) => queue,
+            Self::Health => HEALTH,
         }
     }
 
@@ -52,13 +60,16 @@ impl Destination {
     pub(crate) fn telemetry_name(&self) -> String {
         match self {
             Self::Forest(forest) => format!("{FORESTS}:{forest}"),
-            Self::Requests | Self::Outcome | Self::Reply(_) => self.exchange().to_owned(),
+            Self::Requests | Self::Outcome | Self::Reply(_) | Self::Health => {
+                self.exchange().to_owned()
+            }
         }
     }
 
-    /// Replies are worth nothing to a caller that has gone; all else must survive the broker.
+    /// Replies are worth nothing to a caller that has gone, and heartbeats nothing when they are old;
+    /// all else must survive the broker.
     pub(crate) const fn is_persistent(&self) -> bool {
-        !matches!(self, Self::Reply(_))
+        !matches!(self, Self::Reply(_) | Self::Health)
     }
 }
 
@@ -72,6 +83,8 @@ pub enum Queue {
     Expired,
     /// A reply queue of this process alone, by its name: `writeback.replies.<uuid>`.
     Replies(String),
+    /// Heartbeats, as this process alone hears them, by its name: `writeback.health.<uuid>`.
+    Health(String),
 }
 
 impl Queue {
@@ -81,7 +94,7 @@ impl Queue {
             Self::Forest(forest) => format!("writeback.forest.{forest}"),
             Self::Outcomes => OUTCOMES.to_owned(),
             Self::Expired => EXPIRED.to_owned(),
-            Self::Replies(name) => name.clone(),
+            Self::Replies(name) | Self::Health(name) => name.clone(),
         }
     }
 
@@ -100,7 +113,13 @@ impl Queue {
             Self::Outcomes => OUTCOMES,
             Self::Expired => EXPIRED,
             Self::Replies(_) => REPLIES,
+            Self::Health(_) => HEALTH,
         }
+    }
+
+    /// Of this process alone, and gone with it.
+    const fn is_own(&self) -> bool {
+        matches!(self, Self::Replies(_) | Self::Health(_))
     }
 
     pub(crate) fn routing_key(&self) -> String {
@@ -116,7 +135,7 @@ impl Queue {
             arguments.insert(key.into(), value);
         };
         let text = |text: &str| AMQPValue::LongString(text.into());
-        if !matches!(self, Self::Replies(_)) {
+        if !self.is_own() {
             set("x-queue-type", text("quorum"));
         }
         match self {
@@ -131,6 +150,7 @@ impl Queue {
             Self::Outcomes | Self::Expired => {
                 set("x-delivery-limit", AMQPValue::LongInt(i32::MAX));
             }
+            Self::Health(_) => set("x-max-length", AMQPValue::LongInt(HEARTBEATS)),
             Self::Replies(_) => {}
         }
         arguments
@@ -142,11 +162,10 @@ impl Queue {
         if matches!(self, Self::Requests | Self::Forest(_)) {
             declare_exchange(channel, EXPIRED).await?;
         }
-        let is_reply = matches!(self, Self::Replies(_));
         let options = QueueDeclareOptions {
-            durable: !is_reply,
-            exclusive: is_reply,
-            auto_delete: is_reply,
+            durable: !self.is_own(),
+            exclusive: self.is_own(),
+            auto_delete: self.is_own(),
             ..QueueDeclareOptions::default()
         };
         channel
@@ -168,7 +187,7 @@ pub(crate) async fn declare_exchange(
     channel: &Channel,
     name: &'static str,
 ) -> Result<(), lapin::Error> {
-    let kind = if name == EXPIRED {
+    let kind = if name == EXPIRED || name == HEALTH {
         ExchangeKind::Fanout
     } else {
         ExchangeKind::Direct

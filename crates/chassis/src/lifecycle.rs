@@ -71,6 +71,11 @@ impl Chassis {
         self.changes.clone()
     }
 
+    /// Whether a task of this service has failed, so that its end is not the one that was asked for.
+    pub fn has_failed(&self) -> bool {
+        self.tasks.failed.load(Ordering::Relaxed)
+    }
+
     /// Starts a task that is waited for at the end. An error or panic before shutdown was asked
     /// pulls the shutdown and makes the exit code 1: half a service is worse than a restart.
     pub fn spawn(

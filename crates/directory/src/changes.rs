@@ -115,7 +115,7 @@ async fn visit(pool: Arc<Pool>, base: String) -> Result<Visit, DirectoryError> {
             // an idle connection that died is replaced
             Err(DirectoryError::Unavailable { .. }) if reused => pool.forget_idle(),
             Err(error) => {
-                pool.failed(Failure::Faltered, error.clone());
+                pool.failed(Failure::Faltered, &error);
                 return Err(error);
             }
         }
@@ -296,7 +296,7 @@ fn bearing(entry: &Entry) -> Option<Bearing> {
 
 fn broken(pool: &Pool, error: CallError) -> DirectoryError {
     let error = unavailable(pool, error);
-    pool.failed(Failure::Faltered, error.clone());
+    pool.failed(Failure::Faltered, &error);
     error
 }
 

@@ -80,7 +80,9 @@ pub struct ControllerReport {
     pub forest_level: Option<u32>,
     pub capabilities: BTreeSet<String>,
     pub last_success: Option<OffsetDateTime>,
-    pub last_error: Option<(OffsetDateTime, String)>,
+    pub last_error: Option<(OffsetDateTime, DirectoryError)>,
+    /// Why the service account is refused, here or at another of its domain, as long as it is.
+    pub refusal: Option<DirectoryError>,
 }
 
 impl ControllerReport {

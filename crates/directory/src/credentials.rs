@@ -156,6 +156,12 @@ impl Credentials {
         (at.elapsed() < rest(standing.wrong)).then(|| error.clone())
     }
 
+    /// Why the account was refused, if it has not been accepted since.
+    pub(crate) fn lasting_refusal(&self) -> Option<DirectoryError> {
+        let standing = self.standing();
+        standing.refused.as_ref().map(|(_, error)| error.clone())
+    }
+
     /// Never held across an await; a panic while it was held leaves nothing half done.
     fn standing(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)

@@ -90,7 +90,7 @@ async fn proven(pool: &Pool, mut lease: Lease) -> Result<(Lease, RootDse), Direc
             Err(_) if lease.reused && began.elapsed() < pool.time_out => pool.forget_idle(),
             Err(error) => {
                 let error = unavailable(pool, error);
-                pool.came_to_nothing(began, error.clone());
+                pool.came_to_nothing(began, &error);
                 return Err(error);
             }
         }
@@ -109,7 +109,7 @@ pub(crate) async fn ask_itself(pool: &Pool) -> Option<Connection> {
             Some(connection)
         }
         Err(error) => {
-            pool.came_to_nothing(began, unavailable(pool, error));
+            pool.came_to_nothing(began, &unavailable(pool, error));
             None
         }
     }
@@ -145,7 +145,7 @@ pub(crate) async fn search_at(
             Err(error) => {
                 pool.forget_idle();
                 let error = unavailable(pool, error);
-                pool.came_to_nothing(began, error.clone());
+                pool.came_to_nothing(began, &error);
                 return Err(error);
             }
         }

@@ -190,7 +190,7 @@ impl Pool {
         match &bound {
             Ok(()) => {}
             Err(error @ DirectoryError::Unavailable { .. }) => {
-                self.came_to_nothing(began, error.clone());
+                self.came_to_nothing(began, error);
             }
             // the controller answers; it is the account that is refused
             Err(error) => {
@@ -238,7 +238,7 @@ impl Pool {
         }
         opened.map_err(|error| {
             let error = error.at(&self.endpoint);
-            self.failed(Failure::Unanswered, error.clone());
+            self.failed(Failure::Unanswered, &error);
             error
         })
     }
@@ -319,7 +319,7 @@ impl Pool {
     }
 
     /// An exchange that began then failed: in time, or for want of an answer in time.
-    pub(crate) fn came_to_nothing(&self, began: Instant, error: DirectoryError) {
+    pub(crate) fn came_to_nothing(&self, began: Instant, error: &DirectoryError) {
         let failure = if began.elapsed() >= self.time_out {
             Failure::Unanswered
         } else {
@@ -328,7 +328,7 @@ impl Pool {
         self.failed(failure, error);
     }
 
-    pub(crate) fn failed(&self, failure: Failure, error: DirectoryError) {
+    pub(crate) fn failed(&self, failure: Failure, error: &DirectoryError) {
         let mut state = self.state();
         let now = Instant::now();
         let was = state.breaker.state();
@@ -491,10 +491,8 @@ impl Pool {
                 .map(|root| root.supported_capabilities.clone())
                 .unwrap_or_default(),
             last_success: state.last_success,
-            last_error: state
-                .last_error
-                .as_ref()
-                .map(|(at, error)| (*at, error.to_string())),
+            last_error: state.last_error.clone(),
+            refusal: self.made_with.credentials.lasting_refusal(),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::{
 struct Sent {
     lease: Lease,
     policy_hints: Option<&'static str>,
-    sent_at: Instant,
+    at: Instant,
     began: OffsetDateTime,
     ended: OffsetDateTime,
     answer: Result<Answer, CallError>,
@@ -154,7 +154,7 @@ impl Directory {
                     return Err(WriteError::CertainlyNot(explained));
                 }
             };
-            let (sent_at, began) = (Instant::now(), OffsetDateTime::now_utc());
+            let (at, began) = (Instant::now(), OffsetDateTime::now_utc());
             let answer = lease
                 .connection
                 .modify(
@@ -171,7 +171,7 @@ impl Directory {
             return Ok(Sent {
                 lease,
                 policy_hints,
-                sent_at,
+                at,
                 began,
                 ended,
                 answer,
@@ -189,7 +189,7 @@ impl Directory {
         let Sent {
             lease,
             policy_hints,
-            sent_at,
+            at,
             began,
             ended,
             answer: sent,
@@ -239,13 +239,13 @@ impl Directory {
             }
             Err(CallError::NotSent) => {
                 let error = unavailable(pool, CallError::NotSent);
-                pool.failed(Failure::Faltered, error.clone());
+                pool.failed(Failure::Faltered, &error);
                 Err(WriteError::CertainlyNot(error.explained()).into())
             }
             Err(lost @ CallError::Lost(_)) => {
                 pool.forget_idle();
                 let error = unavailable(pool, lost);
-                pool.came_to_nothing(sent_at, error.clone());
+                pool.came_to_nothing(at, &error);
                 Err(WriteError::Unknown {
                     problem: error.to_string(),
                     domain_controller: pool.endpoint.to_string(),

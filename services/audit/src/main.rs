@@ -10,9 +10,11 @@ mod content;
 mod database;
 mod expired;
 mod guard;
+mod heartbeats;
 mod key_act;
 mod news;
 mod observe;
+mod observe_health;
 mod outcomes;
 mod record;
 mod recording;
@@ -20,8 +22,10 @@ mod row;
 mod rpc;
 mod settings;
 mod signing;
+mod standing;
 mod store;
 mod sweeper;
+mod tally;
 mod tls;
 mod verdict;
 mod verify;
@@ -81,10 +85,24 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
             chassis.shutdown.clone(),
         ),
     );
+    let (standing, tally) =
+        standing::Standing::new(service.clone(), news.clone(), broker_ready.clone());
+    let heartbeats = standing.heartbeats.clone();
+    observe_health::observe(&standing);
+    chassis.spawn(
+        "tally",
+        tally::run(
+            pool.clone(),
+            heartbeats.clone(),
+            tally,
+            chassis.shutdown.clone(),
+        ),
+    );
     let rpc = rpc::Rpc {
         pool: pool.clone(),
         appender: appender.clone(),
         news,
+        standing,
         key,
         verified: observe::Verified::observe(),
         shutdown: chassis.shutdown.clone(),
@@ -92,6 +110,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     chassis.spawn("grpc", rpc.serve(listener, tls, guard));
     // Admission does not wait for the broker: what is recorded needs only the database.
     let bus = connect(&chassis, &service).await?;
+    heartbeats::listen(&chassis, &bus, heartbeats).await?;
     let outcomes = bus.consume(Queue::Outcomes, outcomes::PREFETCH).await?;
     let under_way = outcomes::UnderWay::default();
     chassis.spawn(

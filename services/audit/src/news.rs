@@ -5,6 +5,8 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use chain::{Entry, Tip};
+use proto::v1;
 use sqlx::{PgPool, postgres::PgListener};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +43,7 @@ pub(crate) struct News {
     events: broadcast::Sender<Arc<Event>>,
     /// The newest entry this replica has seen.
     newest: watch::Sender<Option<(i64, Vec<u8>)>>,
+    chain: watch::Sender<v1::ChainHealth>,
 }
 
 impl News {
@@ -48,6 +51,7 @@ impl News {
         Self {
             events: broadcast::Sender::new(REMEMBERED),
             newest: watch::Sender::new(None),
+            chain: watch::Sender::default(),
         }
     }
 
@@ -60,6 +64,11 @@ impl News {
         self.newest.borrow().clone()
     }
 
+    /// Whether every entry seen since this replica was started follows from the one before it.
+    pub(crate) fn chain(&self) -> v1::ChainHealth {
+        self.chain.borrow().clone()
+    }
+
     /// Listens until shutdown. `ready` is told whether the database answers.
     pub(crate) async fn run(
         self,
@@ -67,7 +76,7 @@ impl News {
         ready: impl Fn(bool) + Send,
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
-        let mut seen: Option<i64> = None;
+        let mut seen: Option<Tip> = None;
         loop {
             let listening = self.listen(&pool, &mut seen, &ready);
             let error = tokio::select! {
@@ -86,7 +95,7 @@ impl News {
     async fn listen(
         &self,
         pool: &PgPool,
-        seen: &mut Option<i64>,
+        seen: &mut Option<Tip>,
         ready: &(impl Fn(bool) + Send),
     ) -> Result<std::convert::Infallible, StoreError> {
         let connecting = async {
@@ -114,13 +123,20 @@ impl News {
         }
     }
 
-    async fn catch_up(&self, pool: &PgPool, seen: &mut Option<i64>) -> Result<(), StoreError> {
-        let mut last = match *seen {
-            Some(last) => last,
-            None => store::head(pool).await?.sequence,
+    async fn catch_up(&self, pool: &PgPool, seen: &mut Option<Tip>) -> Result<(), StoreError> {
+        let mut tip = match seen {
+            Some(tip) => tip.clone(),
+            None => store::head(pool).await?.tip(),
         };
+        self.chain.send_if_modified(|chain| {
+            let first = chain.followed_to == 0;
+            if first {
+                (chain.followed_from, chain.followed_to) = (tip.sequence, tip.sequence);
+            }
+            first
+        });
         loop {
-            let entries = store::entries_after(pool, last, PAGE).await?;
+            let entries = store::entries_after(pool, tip.sequence, PAGE).await?;
             let ids: Vec<Uuid> = entries
                 .iter()
                 .filter_map(|entry| entry.operation_id)
@@ -139,7 +155,7 @@ impl News {
                 self.newest.send_replace(Some(end));
             }
             for entry in entries {
-                last = entry.sequence;
+                self.follow(&mut tip, &entry);
                 if !heard {
                     continue;
                 }
@@ -158,10 +174,22 @@ impl News {
                 // nobody may be listening
                 let _ = self.events.send(Arc::new(event));
             }
-            *seen = Some(last);
+            *seen = Some(tip.clone());
             if !more {
                 return Ok(());
             }
         }
+    }
+
+    /// The first thing that is wrong stays told: what follows it proves nothing.
+    fn follow(&self, tip: &mut Tip, entry: &Entry) {
+        let findings = tip.follow(entry);
+        self.chain.send_modify(|chain| {
+            chain.followed_to = entry.sequence;
+            if let (Some(first), true) = (findings.into_iter().next(), chain.problem.is_empty()) {
+                tracing::error!(finding = first, "the ledger's chain is broken");
+                chain.problem = first;
+            }
+        });
     }
 }

@@ -1,6 +1,7 @@
-//! The gRPC door: one server for the three services of `audit.proto`.
+//! The gRPC door: one server for the services of `audit.proto` and `health.proto`.
 
 mod admission;
+mod health;
 mod keys;
 mod ledger;
 mod settings;
@@ -13,8 +14,8 @@ use operation::OperationId;
 use proto::{
     FromWireError,
     v1::{
-        admission_server::AdmissionServer, keys_server::KeysServer, ledger_server::LedgerServer,
-        settings_server::SettingsServer,
+        admission_server::AdmissionServer, health_server::HealthServer, keys_server::KeysServer,
+        ledger_server::LedgerServer, settings_server::SettingsServer,
     },
 };
 use sqlx::PgPool;
@@ -32,6 +33,7 @@ use crate::{
     observe::Verified,
     record::Record,
     signing::SigningKey,
+    standing::Standing,
     store::{self, StoreError},
 };
 
@@ -45,6 +47,7 @@ pub(crate) struct Rpc {
     pub(crate) pool: PgPool,
     pub(crate) appender: Appender,
     pub(crate) news: News,
+    pub(crate) standing: Standing,
     pub(crate) key: Arc<SigningKey>,
     pub(crate) verified: Verified,
     pub(crate) shutdown: CancellationToken,
@@ -72,6 +75,7 @@ impl Rpc {
             .add_service(AdmissionServer::new(self.clone()))
             .add_service(LedgerServer::new(self.clone()))
             .add_service(KeysServer::new(self.clone()))
+            .add_service(HealthServer::new(self.clone()))
             .add_service(SettingsServer::new(self))
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),

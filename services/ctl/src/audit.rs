@@ -98,20 +98,36 @@ impl Address {
 
     /// Connects to the first of the addresses that answers.
     pub(crate) async fn connect(&self) -> anyhow::Result<AuditChannel> {
-        let way = self.resolve()?;
-        let bearer = Bearer::of(way.token_file)?;
-        let ca = way.ca_file.as_deref().map(web::read_file).transpose()?;
         let mut failures = Vec::new();
-        for url in &way.urls {
-            match endpoint(url, ca.as_deref(), &bearer)?.connect().await {
-                Ok(channel) => return Ok(InterceptedService::new(channel, bearer)),
-                Err(error) => failures.push(format!("{url}: {:#}", anyhow::Error::new(error))),
+        for replica in self.replicas()? {
+            match replica.connect().await {
+                Ok(channel) => return Ok(channel),
+                Err(error) => {
+                    failures.push(format!("{}: {:#}", replica.url, anyhow::Error::new(error)));
+                }
             }
         }
         bail!(
             "the audit service cannot be reached: {}",
             failures.join("; ")
         )
+    }
+
+    /// Each of the addresses, for who asks another when one does not know.
+    pub(crate) fn replicas(&self) -> anyhow::Result<Vec<Replica>> {
+        let way = self.resolve()?;
+        let bearer = Bearer::of(way.token_file)?;
+        let ca = way.ca_file.as_deref().map(web::read_file).transpose()?;
+        way.urls
+            .into_iter()
+            .map(|url| {
+                Ok(Replica {
+                    endpoint: endpoint(&url, ca.as_deref(), &bearer)?,
+                    bearer: bearer.clone(),
+                    url,
+                })
+            })
+            .collect()
     }
 
     fn resolve(&self) -> anyhow::Result<Way> {
@@ -140,6 +156,21 @@ fn token_file_of_the_environment() -> Option<PathBuf> {
     std::env::var_os(TOKEN_FILE)
         .filter(|file| !file.is_empty())
         .map(PathBuf::from)
+}
+
+/// One of the addresses of the audit service.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    pub(crate) url: String,
+    endpoint: Endpoint,
+    bearer: Bearer,
+}
+
+impl Replica {
+    pub(crate) async fn connect(&self) -> Result<AuditChannel, tonic::transport::Error> {
+        let channel = self.endpoint.connect().await?;
+        Ok(InterceptedService::new(channel, self.bearer.clone()))
+    }
 }
 
 struct Way {

@@ -9,6 +9,10 @@ pub(crate) enum Ending {
     /// Refused, failed, expired, or the ledger has findings.
     No,
     Pending,
+    /// Of `status`: it works, and somebody should act.
+    Degraded,
+    /// Of `status`: it does not work, or nobody can say.
+    Down,
     /// Wrong use, or nobody answered.
     NotPossible,
 }
@@ -17,8 +21,8 @@ impl From<Ending> for ExitCode {
     fn from(ending: Ending) -> Self {
         Self::from(match ending {
             Ending::Done => 0,
-            Ending::No => 1,
-            Ending::Pending => 2,
+            Ending::No | Ending::Degraded => 1,
+            Ending::Pending | Ending::Down => 2,
             Ending::NotPossible => 3,
         })
     }

@@ -4,7 +4,7 @@
 //! the configured forests; never the queue or the database.
 //!
 //! Exit codes: 0 done, 1 the answer is no (refused, failed, expired, findings), 2 not known yet
-//! (pending), 3 wrong use or no connection.
+//! (pending), 3 wrong use or no connection. Of `status`: 0 healthy, 1 degraded, 2 down.
 
 mod audit;
 mod explain;
@@ -21,6 +21,7 @@ mod reason;
 mod seal;
 mod send;
 mod settings;
+mod status;
 mod table;
 mod terminal;
 mod token;
@@ -72,6 +73,8 @@ enum Command {
     /// What the ledger knows of operations
     #[command(subcommand)]
     Operations(operations::Operations),
+    /// How every service, forest, domain and domain controller is, and what to do; exit code 0 healthy, 1 degraded, 2 down
+    Status(status::Status),
     /// Turn writeback, or unlock without reset, on and off
     #[command(subcommand)]
     Settings(settings::Settings),
@@ -155,6 +158,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             Command::Seal(seal) => seal.run().await,
             Command::Send(send) => send.run(audit.token_file(), json).await,
             Command::Operations(operations) => operations.run(&audit, json).await,
+            Command::Status(status) => status.run(&audit, json).await,
             Command::Settings(settings) => settings.run(&audit, json).await,
             Command::Enable(scope) => {
                 settings::turn(settings::Value::On, scope, &audit, json).await

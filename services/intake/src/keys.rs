@@ -1,10 +1,16 @@
 //! The public sealing keys this replica hands out and accepts, read again when their file changes:
 //! keys are rotated without a restart.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::{ArcSwap, Guard};
 use chassis::config::Config;
+use proto::v1;
 use sealing::PublicKeys;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +39,26 @@ impl SealingKeys {
 
     pub(crate) fn current(&self) -> Guard<Arc<PublicKeys>> {
         self.keys.load()
+    }
+
+    /// What is published, by forest, for the heartbeat.
+    pub(crate) fn health(&self) -> Vec<v1::ForestHealth> {
+        let mut forests: BTreeMap<String, v1::ForestHealth> = BTreeMap::new();
+        for key in self.keys.load().iter() {
+            let forest = key.forest().to_string();
+            let entry = forests.entry(forest.clone()).or_insert(v1::ForestHealth {
+                forest,
+                ..v1::ForestHealth::default()
+            });
+            entry.keys.push(v1::SealingKeyHealth {
+                kid: key.kid().to_owned(),
+                made_at: key
+                    .times()
+                    .made
+                    .and_then(|made| made.checked_mul(1_000_000)),
+            });
+        }
+        forests.into_values().collect()
     }
 
     /// Reads the file again. A file that is broken for a moment leaves the keys as they were.

@@ -67,6 +67,9 @@ pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
     });
+    let heart = heartbeat::Heart::new(&chassis, &bus, v1::ServiceKind::Intake)?;
+    let published = Arc::clone(&keys);
+    chassis.spawn("heartbeat", heart.beat(move || published.health()));
     let in_flight = Arc::new(Semaphore::new(settings.intake.max_in_flight));
     let operations = Operations::new(&in_flight, settings.intake.max_in_flight);
     let door = Arc::new(Door {

@@ -199,6 +199,11 @@ impl Anchors {
         let _ = timeout(PATIENCE, read).await;
     }
 
+    /// How old the index is; none if it was never read.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.state().read_at.map(|at| at.elapsed())
+    }
+
     /// Never held across an await; a panic while it was held leaves at worst a wrong hint.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

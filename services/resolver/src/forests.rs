@@ -13,6 +13,7 @@ use directory::{
     scope::Scope,
 };
 use futures_util::future::join_all;
+use lookout::Lookout;
 use operation::{
     DomainName, EnabledInTwoForests, ForestId, Reason, Refusal, SourceAnchor, UserReference,
 };
@@ -68,6 +69,7 @@ pub(crate) struct Domain {
     pub(crate) directory: Arc<Directory>,
     pub(crate) gate: Gate,
     pub(crate) anchors: Arc<Anchors>,
+    pub(crate) lookout: Lookout,
 }
 
 impl Forests {
@@ -82,6 +84,11 @@ impl Forests {
     /// From now on these are asked, and no others.
     pub(crate) fn ask(&self, asked: Asked) {
         self.asked.store(Arc::new(asked));
+    }
+
+    /// The domains that are asked now.
+    pub(crate) fn asked(&self) -> Arc<Asked> {
+        self.asked.load_full()
     }
 
     /// Finds the person.

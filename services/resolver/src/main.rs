@@ -6,6 +6,7 @@
 
 mod anchors;
 mod forests;
+mod health;
 mod observe;
 mod passage;
 mod remembered;
@@ -18,6 +19,7 @@ use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
 use chassis::Chassis;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use proto::v1;
 
 const CHECK: Duration = Duration::from_secs(1);
 
@@ -46,6 +48,9 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         .unwrap_or(u16::MAX)
         .max(1);
     let mut deliveries = bus.consume(Queue::Requests, prefetch).await?;
+    let heart = heartbeat::Heart::new(&chassis, &bus, v1::ServiceKind::Resolver)?;
+    let asked = Arc::clone(&forests);
+    chassis.spawn("heartbeat", heart.beat(move || health::of(&asked)));
     let passage = Arc::new(passage::Passage {
         forests,
         publisher: bus.publisher(),

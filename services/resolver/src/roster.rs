@@ -9,6 +9,7 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use chassis::config;
 use directory::{ControllerChoice, Directory, DirectoryConfig, Topology, scope::Scope};
+use lookout::Lookout;
 use operation::{DomainName, ForestId};
 use tokio::{
     sync::watch,
@@ -298,6 +299,7 @@ fn domains(
                 forest: forest.id.clone(),
                 name: domain.name.clone(),
                 scope,
+                lookout: Lookout::new(domain.name.clone(), Arc::clone(&directory)),
                 directory,
                 gate: standstill::Gate::new(settings.concurrency),
                 anchors,

@@ -56,6 +56,11 @@ impl Keys {
         }
     }
 
+    /// Those that can be opened with now.
+    pub(crate) fn key_ids(&self) -> Vec<String> {
+        self.in_force.load().key_ids().map(str::to_owned).collect()
+    }
+
     async fn refresh(self: &Arc<Self>) {
         let own = Arc::clone(self);
         if let Err(error) = tokio::task::spawn_blocking(move || own.read_again()).await {

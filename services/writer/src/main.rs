@@ -8,6 +8,7 @@
 //! nothing new arrives, and ends: what an earlier writer may have begun with, only a writer can end.
 
 mod decide;
+mod health;
 mod keys;
 mod ledger;
 mod observe;
@@ -28,6 +29,7 @@ use directory::{
 };
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::DomainName;
+use proto::v1;
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior},
@@ -70,6 +72,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         .map(|domain| Arc::clone(&domain.directory))
         .collect();
     let bus = connect(&chassis).await?;
+    let health = health::Health::new(forest, &domains, Arc::clone(&keys));
     let passage = Arc::new(passage::Passage {
         forest: forest_id.clone(),
         domains,
@@ -77,6 +80,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         switch: Arc::clone(&switch),
         ledger: ledger::Ledger::new(channel.clone()),
         observer: observe::Observer::new(&forest_id),
+        health: Arc::clone(&health),
         publisher: bus.publisher(),
         service: settings.service.name.clone(),
         own_accounts: OwnAccounts::new(
@@ -85,17 +89,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
                 .flatten()
                 .map(String::as_str),
         ),
-        rules: decide::Rules {
-            users_reach_protected: reaches(settings.writer.protected_accounts.users),
-            administrators_reach_protected: reaches(
-                settings.writer.protected_accounts.administrators,
-            ),
-            clock_skew: time::Duration::milliseconds(
-                i64::try_from(settings.writer.clock_skew_milliseconds).unwrap_or(i64::MAX),
-            ),
-            users_hints: hints(forest.policy_hints.users),
-            administrators_hints: hints(forest.policy_hints.administrators),
-        },
+        rules: rules(&settings.writer, forest),
         write_time_out: Duration::from_secs(settings.writer.write_timeout_seconds),
         seal_skew: Duration::from_secs(settings.sealing.clock_skew_seconds),
     });
@@ -116,7 +110,15 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     let prefetch = u16::try_from(settings.writer.concurrency)
         .unwrap_or(u16::MAX)
         .max(1);
-    let mut deliveries = bus.consume(Queue::Forest(forest_id), prefetch).await?;
+    let mut deliveries = bus
+        .consume(Queue::Forest(forest_id.clone()), prefetch)
+        .await?;
+    chassis.spawn(
+        "queue",
+        Arc::clone(&health).watch_queue(bus.clone(), chassis.shutdown.clone()),
+    );
+    let heart = heartbeat::Heart::new(&chassis, &bus, v1::ServiceKind::Writer)?;
+    chassis.spawn("heartbeat", heart.beat(move || vec![health.now()]));
     chassis.spawn(
         "forest",
         watch_forest(
@@ -148,6 +150,18 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     }
     while under_way.next().await.is_some() {}
     Ok(())
+}
+
+fn rules(settings: &config::Writer, forest: &config::Forest) -> decide::Rules {
+    decide::Rules {
+        users_reach_protected: reaches(settings.protected_accounts.users),
+        administrators_reach_protected: reaches(settings.protected_accounts.administrators),
+        clock_skew: time::Duration::milliseconds(
+            i64::try_from(settings.clock_skew_milliseconds).unwrap_or(i64::MAX),
+        ),
+        users_hints: hints(forest.policy_hints.users),
+        administrators_hints: hints(forest.policy_hints.administrators),
+    }
 }
 
 fn reaches(treatment: config::Treatment) -> bool {

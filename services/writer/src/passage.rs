@@ -22,6 +22,7 @@ use tracing::Instrument as _;
 use crate::{
     Domain,
     decide::{Rules, Sent, notes},
+    health::Health,
     keys::Keys,
     ledger::Ledger,
     observe::{Doubt, Observer},
@@ -40,6 +41,7 @@ pub(crate) struct Passage {
     pub(crate) switch: Arc<Switch>,
     pub(crate) ledger: Ledger,
     pub(crate) observer: Observer,
+    pub(crate) health: Arc<Health>,
     pub(crate) publisher: Publisher,
     pub(crate) service: String,
     pub(crate) own_accounts: OwnAccounts,
@@ -78,6 +80,7 @@ impl Passage {
                         OffsetDateTime::now_utc() - work.operation.admitted_at,
                         work.perhaps_begun,
                     );
+                    let _under_way = self.health.begin(work.operation.admitted_at);
                     if let Some(end) = self.carry_out(&mut work, &delivery).await {
                         match misled::request(&mut work, &end) {
                             Some(request) => self.resolve_afresh(work, request, &delivery).await,
@@ -231,6 +234,7 @@ impl Passage {
             Outcome::Applied(_) => tracing::info!(%status, %kind, "ended"),
         }
         self.observer.ended(work.operation.kind, &end.outcome);
+        self.health.ended(&end.outcome);
         work.step(
             &self.service,
             "ended",

@@ -112,6 +112,8 @@ pub struct Service {
     pub admin_listen: SocketAddr,
     /// How long running work may take to end once shutdown was asked.
     pub shutdown_grace_seconds: u64,
+    /// How often it tells audit that it lives and how it is.
+    pub heartbeat_seconds: u64,
 }
 
 impl Default for Service {
@@ -120,6 +122,7 @@ impl Default for Service {
             name: host_name(),
             admin_listen: local(9090),
             shutdown_grace_seconds: 20,
+            heartbeat_seconds: 5,
         }
     }
 }

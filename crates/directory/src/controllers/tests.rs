@@ -79,7 +79,7 @@ fn fails(controllers: &Controllers, host: &str) {
         endpoint: host.to_owned(),
         cause: "it is down".to_owned(),
     };
-    pool(controllers, host).failed(crate::breaker::Failure::Unanswered, error);
+    pool(controllers, host).failed(crate::breaker::Failure::Unanswered, &error);
 }
 
 #[tokio::test]

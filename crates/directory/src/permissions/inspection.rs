@@ -448,7 +448,7 @@ impl Inspection {
 
     fn broken(&self, error: CallError) -> DirectoryError {
         let error = unavailable(&self.pool, error);
-        self.pool.failed(Failure::Faltered, error.clone());
+        self.pool.failed(Failure::Faltered, &error);
         error
     }
 

@@ -44,7 +44,7 @@ const fn right(
     }
 }
 
-const RIGHTS: [Right; 13] = [
+const RIGHTS: [Right; 14] = [
     right("/writeback.v1.Admission/Admit", &[Kind::Intake], None),
     right("/writeback.v1.Admission/Record", &[Kind::Intake], None),
     right("/writeback.v1.Admission/Await", &[Kind::Intake], Some(READ)),
@@ -66,6 +66,7 @@ const RIGHTS: [Right; 13] = [
     ),
     right("/writeback.v1.Settings/SetSettings", &[], Some(SETTINGS)),
     right("/writeback.v1.Keys/RecordKeyAct", &[], Some(KEYS)),
+    right("/writeback.v1.Health/Status", &[], Some(READ)),
 ];
 
 pub(crate) fn of(path: &str) -> Option<&'static Right> {
@@ -76,9 +77,12 @@ pub(crate) fn of(path: &str) -> Option<&'static Right> {
 mod tests {
     use super::*;
 
-    /// What is served, as `audit.proto` has it.
+    /// What is served, as `audit.proto` and `health.proto` have it.
     fn served() -> Vec<String> {
-        let text = include_str!("../../../../proto/writeback/v1/audit.proto");
+        let text = concat!(
+            include_str!("../../../../proto/writeback/v1/audit.proto"),
+            include_str!("../../../../proto/writeback/v1/health.proto"),
+        );
         let mut service = "";
         let mut served = Vec::new();
         for line in text.lines() {

@@ -110,6 +110,7 @@ impl Ledger for Rpc {
         let intact = verification.findings.is_empty();
         self.verified.found(verification.findings.len());
         tracing::info!(intact, entries = verification.entries, "verified");
+        self.standing.verified.found(intact);
         Ok(Response::new(v1::VerifyResponse {
             intact,
             entries: verification.entries,

@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::*;
-use crate::{appender, guard::Guard, news::News, rpc::Rpc, signing::SigningKey};
+use crate::{
+    appender, guard::Guard, news::News, rpc::Rpc, signing::SigningKey, standing::Standing,
+};
 
 /// A folder with a certificate for 127.0.0.1, its key, and the authority that signed it.
 struct Certified(PathBuf);
@@ -77,10 +79,14 @@ async fn serve(settings: &Audit) -> SocketAddr {
         .unwrap();
     let key = Arc::new(SigningKey::generate());
     let (appender, _) = appender::appender(pool.clone(), Arc::clone(&key), 0, "audit".to_owned());
+    let news = News::new();
+    let broker = chassis::Readiness::default().require("broker");
+    let (standing, _) = Standing::new("audit-1".to_owned(), news.clone(), broker);
     let rpc = Rpc {
         pool,
         appender,
-        news: News::new(),
+        news,
+        standing,
         key,
         verified: crate::observe::Verified::default(),
         shutdown: CancellationToken::new(),

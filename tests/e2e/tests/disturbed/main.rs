@@ -24,6 +24,7 @@ mod readiness;
 mod rotation;
 mod services;
 mod settings;
+mod status;
 mod switch;
 mod walls;
 mod writers;

@@ -17,7 +17,7 @@ use operation::{Kind, Reason, Status};
 use crate::people;
 
 const KINDS: [&str; 4] = ["intake", "audit", "resolver", "writer"];
-const RPC_METHODS: [&str; 12] = [
+const RPC_METHODS: [&str; 13] = [
     "Admit",
     "Await",
     "Record",
@@ -29,6 +29,7 @@ const RPC_METHODS: [&str; 12] = [
     "Verify",
     "GetSettings",
     "SetSettings",
+    "Status",
     "_OTHER",
 ];
 
@@ -112,7 +113,7 @@ fn allowed(label: &str, value: &str, lab: &Lab) -> bool {
                 == Some(value)
         }),
         "ldap_operation" => one_of(&["connect", "bind", "root-dse", "search", "modify"]),
-        "state" => one_of(&["closed", "half-open", "open"]),
+        "state" => one_of(&["closed", "half-open", "open", "alive", "missing"]),
         "error_type" => one_of(&[
             "",
             "refused",
@@ -130,6 +131,7 @@ fn allowed(label: &str, value: &str, lab: &Lab) -> bool {
                 "writeback.outcomes",
                 "writeback.replies",
                 "writeback.expired",
+                "writeback.health",
             ]) || value.strip_prefix("writeback.forests:").is_some_and(forest)
         }
         "settled" => one_of(&["ack"]),
@@ -147,6 +149,7 @@ fn allowed(label: &str, value: &str, lab: &Lab) -> bool {
         "http_response_status_code" => number(100..600),
         "rpc_service" => one_of(&[
             "writeback.v1.Admission",
+            "writeback.v1.Health",
             "writeback.v1.Ledger",
             "writeback.v1.Settings",
             "_OTHER",
@@ -170,6 +173,8 @@ fn allowed(label: &str, value: &str, lab: &Lab) -> bool {
                 || one_of(&["succeeded", "failed"])
         }
         "domain" => lab.forests.iter().any(|forest| forest.domain == value),
+        "service" => KINDS.contains(&value),
+        "part" => one_of(&["all", "broker", "ledger", "forest"]) || KINDS.contains(&value),
         "what" => one_of(&["everybody", "changes"]),
         "by" => one_of(&["index", "search"]),
         "service_name" => KINDS
