@@ -22,6 +22,8 @@ def password(account):
 json.dump({
     "smbConf": smb_conf,
     "suffix": os.environ["FOREST_DOMAIN"],
+    "serviceSuffix": os.environ["FOREST_DOMAIN"],
+    "minimumPasswordLength": 8,
     "people": [{"givenName": given, "surname": names[(index + shift) % len(names)][1]}
                for index, (given, _) in enumerate(names)],
     "administratorPassword": password("administrator"),

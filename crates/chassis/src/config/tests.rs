@@ -44,6 +44,17 @@ fn refusal(text: &str, environment: &[(&str, &str)]) -> String {
 }
 
 #[test]
+fn what_is_shipped_is_understood() {
+    for shipped in [
+        include_str!("../../../../deploy/writeback.toml"),
+        include_str!("../../../../deploy/compose/writeback.toml"),
+        include_str!("../../../../deploy/kubernetes/overlays/example/writeback.toml"),
+    ] {
+        parse(shipped, &[]).unwrap();
+    }
+}
+
+#[test]
 fn paths_are_relative_to_the_file_and_the_rest_has_defaults() {
     let config = parse(FULL, &[]).unwrap();
     assert_eq!(
