@@ -312,6 +312,16 @@ impl Pool {
         }
     }
 
+    /// What it failed for may be over.
+    pub(crate) fn try_anew(&self) {
+        let mut state = self.state();
+        state.failed_at = None;
+        if state.breaker.state() != BreakerState::Closed {
+            state.breaker.succeeded();
+            state.watched = Watched::new(&self.endpoint, BreakerState::Closed);
+        }
+    }
+
     /// An exchange failed: what is idle is as suspect as the connection it failed on.
     pub(crate) fn forget_idle(&self) {
         let suspects = std::mem::take(&mut self.state().idle);

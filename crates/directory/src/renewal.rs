@@ -11,6 +11,10 @@ impl Directory {
         if self.trust.replace(ca_pem)? {
             let not_after = self.trust.not_after();
             tracing::info!(%not_after, "the forest's certificate authority changed");
+            // whom the old one made us leave alone, the new one may let us trust
+            for pool in self.controllers.members() {
+                pool.try_anew();
+            }
         }
         Ok(())
     }
