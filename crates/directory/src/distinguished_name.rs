@@ -58,6 +58,18 @@ impl DistinguishedName {
         self.parts.len()
     }
 
+    /// The parts from the root down, in the form that compares.
+    pub(crate) fn path(&self) -> Vec<String> {
+        let part = |values: &Vec<(String, String)>| {
+            let values: Vec<String> = values
+                .iter()
+                .map(|(attribute, value)| format!("{attribute}={value}"))
+                .collect();
+            values.join("+")
+        };
+        self.parts.iter().rev().map(part).collect()
+    }
+
     /// The domain that holds the object: the `DC` parts at the end.
     fn domain(&self) -> Option<DomainName> {
         let mut labels: Vec<&str> = self

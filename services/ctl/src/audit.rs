@@ -1,6 +1,9 @@
 //! The way to the audit service: where it is, whom to trust there, and the operator's token.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use chassis::config::Config;
@@ -75,6 +78,11 @@ impl Address {
     /// Whether it was said where the audit service is.
     pub(crate) const fn is_known(&self) -> bool {
         !self.audit.is_empty() || self.config.is_some()
+    }
+
+    /// Where the configuration is, whether there is one or not yet.
+    pub(crate) fn config_file(&self) -> Option<&Path> {
+        self.config.as_deref()
     }
 
     /// The whole configuration, for commands that reach further than the audit service.

@@ -9,7 +9,7 @@ mod rotate;
 
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::ValueEnum;
@@ -269,6 +269,25 @@ impl Generate {
         }
         Ok(recorded.ending())
     }
+}
+
+/// The first key of a forest, of the algorithm that every sender knows. Returns its id.
+///
+/// # Errors
+/// When a file cannot be read or written. That the ledger does not hear of it is none.
+pub(crate) async fn first(
+    address: &Address,
+    forest: &ForestId,
+    private_keys_directory: &Path,
+    public_keys_file: &Path,
+) -> anyhow::Result<String> {
+    let places = files::Places {
+        private_keys_directory: Some(private_keys_directory.to_owned()),
+        public_keys_file: Some(public_keys_file.to_owned()),
+    };
+    let (kid, _) = make(&places.find(address)?, forest, Algorithm::RsaOaep256)?;
+    record(address, "generated", forest, vec![kid.clone()]).await;
+    Ok(kid)
 }
 
 /// The private key first: nothing may ever be sealed to a key that nobody holds.

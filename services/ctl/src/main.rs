@@ -21,6 +21,7 @@ mod reason;
 mod seal;
 mod send;
 mod settings;
+mod setup;
 mod status;
 mod table;
 mod terminal;
@@ -75,6 +76,11 @@ enum Command {
     Operations(operations::Operations),
     /// How every service, forest, domain and domain controller is, and what to do; exit code 0 healthy, 1 degraded, 2 down
     Status(status::Status),
+    /// Set everything up: asks page by page, checks each answer at once, and configures
+    Setup(setup::Setup),
+    /// The configuration that is in force
+    #[command(subcommand)]
+    Config(setup::View),
     /// Turn writeback, or unlock without reset, on and off
     #[command(subcommand)]
     Settings(settings::Settings),
@@ -159,6 +165,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             Command::Send(send) => send.run(audit.token_file(), json).await,
             Command::Operations(operations) => operations.run(&audit, json).await,
             Command::Status(status) => status.run(&audit, json).await,
+            Command::Setup(setup) => setup.run(&audit).await,
+            Command::Config(view) => view.run(&audit, json),
             Command::Settings(settings) => settings.run(&audit, json).await,
             Command::Enable(scope) => {
                 settings::turn(settings::Value::On, scope, &audit, json).await

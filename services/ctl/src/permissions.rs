@@ -78,7 +78,29 @@ pub(crate) struct Target<'a> {
     pub(crate) outside: Vec<String>,
 }
 
+/// What the service accounts lack at these places, in words.
+///
+/// # Errors
+/// When the domain could not be asked.
+pub(crate) async fn missing(
+    config: &chassis::config::Config,
+    target: &Target<'_>,
+) -> anyhow::Result<Vec<String>> {
+    let checked = check::check(config, target).await?;
+    Ok(show::Shown::new(target, &checked).missing())
+}
+
 impl Where {
+    /// The roots of one domain's scope.
+    pub(crate) fn domain<'a>(domain: &Domain<'a>) -> anyhow::Result<Vec<Target<'a>>> {
+        Ok(vec![Target {
+            roots: domain.roots(),
+            scope: domain.scope()?,
+            outside: Vec::new(),
+            domain: *domain,
+        }])
+    }
+
     pub(crate) fn targets<'a>(
         &self,
         config: &'a chassis::config::Config,

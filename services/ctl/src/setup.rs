@@ -12,7 +12,7 @@ mod pages;
 mod proof;
 
 use std::{
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -49,7 +49,10 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) async fn run(self, address: &Address) -> anyhow::Result<Ending> {
-        let config = address.config().unwrap_or(Path::new(DEFAULT_CONFIG)).to_owned();
+        let config = address
+            .config_file()
+            .unwrap_or(Path::new(DEFAULT_CONFIG))
+            .to_owned();
         let mut draft = Draft::of(&config)?;
         draft.answers.features = proof::features(address).await.unwrap_or_default();
         let mut console = Console::of_the_terminal();
@@ -85,11 +88,50 @@ impl Setup {
         }
         console.heading(8, "Configure")?;
         let plan = configure::plan(&draft)?;
-        configure::write(&mut console, &draft, &plan)?;
+        configure::write(&mut console, &draft, &plan, address).await?;
         let found = proof::prove(&mut console, &draft, address).await?;
         console.heading(9, "Finished")?;
         found.tell(&mut console)?;
-        Ok(if found.is_complete() { Ending::Done } else { Ending::No })
+        Ok(if found.is_complete() {
+            Ending::Done
+        } else {
+            Ending::No
+        })
+    }
+}
+
+/// `writebackctl config`.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum View {
+    /// Whose tokens are accepted, which forests are written back to, as whom and where in them
+    #[command(after_help = "\
+Exit codes: 0 shown; 3 the file cannot be read.
+
+Example:
+  writebackctl --config /etc/writeback/config.toml config show")]
+    Show,
+}
+
+impl View {
+    pub(crate) fn run(&self, address: &Address, json: bool) -> anyhow::Result<Ending> {
+        let Self::Show = self;
+        let config = address.config_file().unwrap_or(Path::new(DEFAULT_CONFIG));
+        // as the services would read it: a file that they refuse is not shown as if it were in force
+        chassis::config::Config::load(config)?;
+        let draft = Draft::of(config)?;
+        if json {
+            let mut value = serde_json::to_value(&draft.answers)?;
+            if let Some(members) = value.as_object_mut() {
+                // a matter of the ledger, which is not asked here
+                members.remove("features");
+            }
+            writeln!(io::stdout().lock(), "{value:#}")?;
+            return Ok(Ending::Done);
+        }
+        match pages::view(&mut Console::of_the_terminal(), &draft.answers) {
+            Ok(()) | Err(Leave::Back | Leave::Quit) => Ok(Ending::Done),
+            Err(Leave::Failed(error)) => Err(error),
+        }
     }
 }
 
@@ -101,7 +143,11 @@ fn take(draft: &mut Draft, given: Answers) {
     answers.cloud = given.cloud.or(answers.cloud.take());
     answers.features = given.features;
     for forest in given.forests {
-        match answers.forests.iter_mut().find(|known| known.id == forest.id) {
+        match answers
+            .forests
+            .iter_mut()
+            .find(|known| known.id == forest.id)
+        {
             Some(known) => *known = forest,
             None => answers.forests.push(forest),
         }

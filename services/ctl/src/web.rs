@@ -13,7 +13,7 @@ use url::{Host, Url};
 const CONNECT_TIME_OUT: Duration = Duration::from_secs(10);
 const LARGEST_ANSWER: usize = 1 << 20;
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Trust {
     /// Trust only this CA for https, a PEM file; without it, the system's
     #[arg(long, value_name = "FILE")]

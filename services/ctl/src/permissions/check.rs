@@ -53,7 +53,7 @@ pub(crate) async fn run(config: &Config, place: &Where, json: bool) -> anyhow::R
     })
 }
 
-async fn check(config: &Config, target: &Target<'_>) -> anyhow::Result<Checked> {
+pub(super) async fn check(config: &Config, target: &Target<'_>) -> anyhow::Result<Checked> {
     let domain = target.domain;
     let writing = domain.as_writer()?;
     let inspection = writing.inspect().await?;

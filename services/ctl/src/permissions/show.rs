@@ -38,7 +38,7 @@ impl<'a> Shown<'a> {
     }
 
     /// Every right that somebody lacks, in words.
-    fn missing(&self) -> Vec<String> {
+    pub(crate) fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
         if !self.report().unexpire.holds() {
             missing.push(format!("Unexpire-Password on {}", self.report().domain_dn));

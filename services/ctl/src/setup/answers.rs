@@ -80,6 +80,10 @@ pub(crate) struct Forest {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the key is called so in the configuration"
+)]
 pub(crate) struct Domain {
     pub(crate) name: DomainName,
     /// None: they are found by DNS.
@@ -241,9 +245,14 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named_with_its_line() {
-        let error = toml::from_str::<Answers>("[cloud]\nissuer = \"https://a\"\naudience = \"b\"\nkey_sets = \"c\"\n")
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("key_sets") && error.contains("line 4"), "{error}");
+        let error = toml::from_str::<Answers>(
+            "[cloud]\nissuer = \"https://a\"\naudience = \"b\"\nkey_sets = \"c\"\n",
+        )
+        .unwrap_err()
+        .to_string();
+        assert!(
+            error.contains("key_sets") && error.contains("line 4"),
+            "{error}"
+        );
     }
 }

@@ -69,12 +69,21 @@ pub(crate) async fn check(draft: &Draft, cloud: &Cloud) -> Result<String, Compla
         })?
     } else {
         web::read_file(&draft.place(cloud.key_set.as_ref())).map_err(|error| {
-            complain(format!("{error:#}"), "give a file that can be read, or an https address")
+            complain(
+                format!("{error:#}"),
+                "give a file that can be read, or an https address",
+            )
         })?
     };
-    let keys = serde_json::from_slice::<Value>(&body)
-        .ok()
-        .and_then(|set| Some(set.get("keys")?.as_array()?.iter().filter(|key| is_for_signatures(key)).count()));
+    let keys = serde_json::from_slice::<Value>(&body).ok().and_then(|set| {
+        Some(
+            set.get("keys")?
+                .as_array()?
+                .iter()
+                .filter(|key| is_for_signatures(key))
+                .count(),
+        )
+    });
     match keys {
         Some(0) => Err(complain(
             "it has no key for signatures".to_owned(),
@@ -109,7 +118,12 @@ mod tests {
     #[test]
     fn an_issuer_is_an_https_address() {
         assert!(issuer("https://login.example.com/tenant").is_ok());
-        for text in ["http://login.example.com", "login.example.com", "https://a?b=c", ""] {
+        for text in [
+            "http://login.example.com",
+            "login.example.com",
+            "https://a?b=c",
+            "",
+        ] {
             assert!(issuer(text).is_err(), "{text}");
         }
         assert!(audience("").is_err());

@@ -14,7 +14,7 @@ use sealing::PublicKeys;
 use secrecy::ExposeSecret as _;
 
 use super::{console::Console, document, draft::Draft};
-use crate::{keys, web};
+use crate::{audit::Address, keys, web};
 
 /// What "Configure" would do.
 pub(crate) struct Plan {
@@ -34,7 +34,10 @@ impl Plan {
             lines.extend(self.changes.iter().map(|change| format!("  {change}")));
         }
         for path in &self.secrets {
-            lines.push(format!("The password typed goes to {}, readable by its owner only.", path.display()));
+            lines.push(format!(
+                "The password typed goes to {}, readable by its owner only.",
+                path.display()
+            ));
         }
         for forest in &self.keys {
             lines.push(format!("A sealing key is made for {forest}."));
@@ -73,8 +76,11 @@ impl Places {
         let public = keys
             .get("sealing.public_keys_file")
             .map_or("keys/jwks.json", String::as_str);
+        let private = keys
+            .get("ctl.keys_directory")
+            .map_or("keys", String::as_str);
         let public = draft.place(Path::new(public));
-        let private = public.parent().unwrap_or(Path::new("")).to_owned();
+        let private = draft.place(Path::new(private));
         Ok(Self { public, private })
     }
 
@@ -98,7 +104,12 @@ impl Places {
 ///
 /// # Errors
 /// At the first file that cannot be written; what was written before it stays.
-pub(crate) fn write(console: &mut Console<'_>, draft: &Draft, plan: &Plan) -> anyhow::Result<()> {
+pub(crate) async fn write(
+    console: &mut Console<'_>,
+    draft: &Draft,
+    plan: &Plan,
+    address: &Address,
+) -> anyhow::Result<()> {
     for (path, secret) in &draft.secrets {
         let path = draft.place(path);
         replace(&path, 0o600, secret.expose_secret().as_bytes())
@@ -109,7 +120,7 @@ pub(crate) fn write(console: &mut Console<'_>, draft: &Draft, plan: &Plan) -> an
     let places = Places::of(draft, &after)?;
     for forest in &plan.keys {
         let private = places.private.join(forest.as_str());
-        let kid = keys::make(forest, &private, &places.public)?;
+        let kid = keys::first(address, forest, &private, &places.public).await?;
         console.say(&format!(
             "  made     key {kid} of {forest}: private in {}, public in {}",
             private.display(),
@@ -139,8 +150,14 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Readers see the old file or the new one. Folders that are missing are made for their owner alone.
 fn replace(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
     }
     let next = beside(path, ".new");
     match fs::remove_file(&next) {

@@ -64,21 +64,12 @@ pub(crate) struct Console<'a> {
     hidden: Hidden,
 }
 
-impl<'a> Console<'a> {
+impl Console<'_> {
     pub(crate) fn of_the_terminal() -> Self {
         Self {
             input: Box::new(io::stdin().lock()),
             output: Box::new(io::stdout()),
             hidden: Hidden::Terminal,
-        }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn scripted(input: &'a str, output: &'a mut Vec<u8>) -> Self {
-        Self {
-            input: Box::new(input.as_bytes()),
-            output: Box::new(output),
-            hidden: Hidden::Lines,
         }
     }
 
@@ -123,7 +114,9 @@ impl<'a> Console<'a> {
                 ("quit", _) => return Err(Leave::Quit),
                 ("none", Some(_)) => return Ok(String::new()),
                 ("", Some(default)) => return Ok(default.to_owned()),
-                ("", None) => self.say("  An answer is needed; `back` and `quit` leave the page.")?,
+                ("", None) => {
+                    self.say("  An answer is needed; `back` and `quit` leave the page.")?;
+                }
                 _ => return Ok(line),
             }
         }
@@ -194,6 +187,17 @@ impl<'a> Console<'a> {
 }
 
 #[cfg(test)]
+impl<'a> Console<'a> {
+    pub(crate) fn scripted(input: &'a str, output: &'a mut Vec<u8>) -> Self {
+        Self {
+            input: Box::new(input.as_bytes()),
+            output: Box::new(output),
+            hidden: Hidden::Lines,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -206,7 +210,10 @@ mod tests {
         assert_eq!(console.ask("A", None).unwrap(), "x");
         drop(console);
         let said = String::from_utf8(said).unwrap();
-        assert!(said.starts_with("A [b]: A [b]: A:   An answer is needed"), "{said}");
+        assert!(
+            said.starts_with("A [b]: A [b]: A:   An answer is needed"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -18,19 +18,27 @@ const BEGINNING: &str = "\
 /// # Errors
 /// When the text is no TOML, or a key of ours is something else than what it must be.
 pub(crate) fn with(text: Option<&str>, answers: &Answers) -> anyhow::Result<String> {
-    let mut document: DocumentMut = text.unwrap_or(BEGINNING).parse()?;
+    let mut document: DocumentMut = text.unwrap_or_default().parse()?;
     let root = document.as_table_mut();
     if let Some(broker) = &answers.broker {
         let section = section(root, "broker")?;
         set(section, "url", &broker.url);
         set(section, "username", &broker.username);
         set(section, "password_file", &shown(&broker.password_file)?);
-        set_or_remove(section, "ca_file", path(broker.ca_file.as_deref())?.as_deref());
+        set_or_remove(
+            section,
+            "ca_file",
+            path(broker.ca_file.as_deref())?.as_deref(),
+        );
     }
     if let Some(ledger) = &answers.ledger {
         let section = section(root, "ledger")?;
         set_list(section, "urls", &ledger.urls);
-        set_or_remove(section, "ca_file", path(ledger.ca_file.as_deref())?.as_deref());
+        set_or_remove(
+            section,
+            "ca_file",
+            path(ledger.ca_file.as_deref())?.as_deref(),
+        );
     }
     if let Some(cloud) = &answers.cloud {
         let intake = section(root, "intake")?;
@@ -45,9 +53,19 @@ pub(crate) fn with(text: Option<&str>, answers: &Answers) -> anyhow::Result<Stri
         set(tokens, key, &cloud.key_set);
         tokens.remove(other);
     }
+    if answers.features.password_writeback {
+        let ctl = section(root, "ctl")?;
+        // where `keys rotate` finds them again
+        if ctl.get("keys_directory").is_none() {
+            set(ctl, "keys_directory", "keys");
+        }
+    }
     let forests = tables(root, "forests")?;
     keep(forests, "id", |id| {
-        answers.forests.iter().any(|forest| forest.id.as_str() == id)
+        answers
+            .forests
+            .iter()
+            .any(|forest| forest.id.as_str() == id)
     });
     for forest in &answers.forests {
         write_forest(named(forests, "id", forest.id.as_str())?, forest)?;
@@ -55,13 +73,20 @@ pub(crate) fn with(text: Option<&str>, answers: &Answers) -> anyhow::Result<Stri
     if forests.is_empty() {
         root.remove("forests");
     }
-    Ok(document.to_string())
+    Ok(match text {
+        Some(_) => document.to_string(),
+        None => format!("{BEGINNING}\n{document}"),
+    })
 }
 
 fn write_forest(table: &mut Table, forest: &Forest) -> anyhow::Result<()> {
     set(table, "ca_file", &shown(&forest.ca_file)?);
     set(table, "account", &forest.account);
-    set(table, "account_password_file", &shown(&forest.account_password_file)?);
+    set(
+        table,
+        "account_password_file",
+        &shown(&forest.account_password_file)?,
+    );
     set_or_remove(table, "reader_account", forest.reader_account.as_deref());
     set_or_remove(
         table,
@@ -71,7 +96,10 @@ fn write_forest(table: &mut Table, forest: &Forest) -> anyhow::Result<()> {
     set_list_or_remove(table, "dns_servers", &forest.dns_servers);
     let domains = tables(table, "domains")?;
     keep(domains, "name", |name| {
-        forest.domains.iter().any(|domain| domain.name.as_str() == name)
+        forest
+            .domains
+            .iter()
+            .any(|domain| domain.name.as_str() == name)
     });
     for domain in &forest.domains {
         let table = named(domains, "name", domain.name.as_str())?;
@@ -86,7 +114,10 @@ fn write_domain(table: &mut Table, domain: &Domain) {
     set_list_or_remove(table, "exclude", &domain.exclude);
 }
 
-fn section<'a>(table: &'a mut (dyn TableLike + 'a), key: &str) -> anyhow::Result<&'a mut (dyn TableLike + 'a)> {
+fn section<'a>(
+    table: &'a mut (dyn TableLike + 'a),
+    key: &str,
+) -> anyhow::Result<&'a mut (dyn TableLike + 'a)> {
     if table.get(key).is_none() {
         table.insert(key, Item::Table(Table::new()));
     }
@@ -113,7 +144,11 @@ fn keep(tables: &mut ArrayOfTables, key: &str, wanted: impl Fn(&str) -> bool) {
     tables.retain(|table| name_of(table, key).is_some_and(&wanted));
 }
 
-fn named<'a>(tables: &'a mut ArrayOfTables, key: &str, name: &str) -> anyhow::Result<&'a mut Table> {
+fn named<'a>(
+    tables: &'a mut ArrayOfTables,
+    key: &str,
+    name: &str,
+) -> anyhow::Result<&'a mut Table> {
     let position = tables
         .iter()
         .position(|table| name_of(table, key) == Some(name));
@@ -123,7 +158,9 @@ fn named<'a>(tables: &'a mut ArrayOfTables, key: &str, name: &str) -> anyhow::Re
         tables.push(table);
         tables.len() - 1
     });
-    tables.get_mut(position).context("a table was just put there")
+    tables
+        .get_mut(position)
+        .context("a table was just put there")
 }
 
 /// Writes only what changes, so that an unchanged value keeps its comment.
@@ -156,10 +193,11 @@ fn set_or_remove(table: &mut (impl TableLike + ?Sized), key: &str, text: Option<
 }
 
 fn set_list(table: &mut (impl TableLike + ?Sized), key: &str, list: &[String]) {
-    let same = table
-        .get(key)
-        .and_then(Item::as_array)
-        .is_some_and(|old| old.iter().map(Value::as_str).eq(list.iter().map(|one| Some(one.as_str()))));
+    let same = table.get(key).and_then(Item::as_array).is_some_and(|old| {
+        old.iter()
+            .map(Value::as_str)
+            .eq(list.iter().map(|one| Some(one.as_str())))
+    });
     if !same {
         put(table, key, Value::Array(list.iter().collect::<Array>()));
     }
@@ -206,15 +244,18 @@ fn flatten(prefix: &str, value: &toml::Value, keys: &mut BTreeMap<String, String
         }
         toml::Value::Array(items) if items.iter().any(toml::Value::is_table) => {
             for (index, item) in items.iter().enumerate() {
-                let name = ["id", "name"].iter().find_map(|key| item.get(key)?.as_str());
+                let name = ["id", "name"]
+                    .iter()
+                    .find_map(|key| item.get(key)?.as_str());
                 flatten(&below(name.unwrap_or(&index.to_string())), item, keys);
             }
         }
         toml::Value::String(text) => drop(keys.insert(prefix.to_owned(), text.clone())),
         toml::Value::Array(items) => {
-            let items = items
-                .iter()
-                .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned));
+            let items = items.iter().map(|item| {
+                item.as_str()
+                    .map_or_else(|| item.to_string(), str::to_owned)
+            });
             keys.insert(prefix.to_owned(), items.collect::<Vec<_>>().join("; "));
         }
         other => drop(keys.insert(prefix.to_owned(), other.to_string())),
@@ -264,7 +305,9 @@ mod tests {
         assert_eq!(differing.len(), 1, "{differing:?}");
         assert_eq!(
             difference(Some(EXAMPLE), &after).unwrap(),
-            ["~ intake.tokens.audience = https://elsewhere.example.com   (was https://writeback.example.com)"]
+            [
+                "~ intake.tokens.audience = https://elsewhere.example.com   (was https://writeback.example.com)"
+            ]
         );
     }
 
@@ -276,7 +319,10 @@ mod tests {
         second.id = "emea".parse().unwrap();
         more.forests.push(second);
         let added = with(Some(EXAMPLE), &more).unwrap();
-        assert_eq!(Answers::of_configuration(&added).unwrap().forests, more.forests);
+        assert_eq!(
+            Answers::of_configuration(&added).unwrap().forests,
+            more.forests
+        );
         let removed = with(Some(&added), &before).unwrap();
         assert_eq!(keys(&removed).unwrap(), keys(EXAMPLE).unwrap());
     }
@@ -286,13 +332,15 @@ mod tests {
         let answers = Answers::of_configuration(EXAMPLE).unwrap();
         let text = with(None, &answers).unwrap();
         assert_eq!(Answers::of_configuration(&text).unwrap(), answers);
-        assert!(text.starts_with("# One file"));
+        assert!(text.starts_with("# One file"), "{text}");
     }
 
     #[test]
     fn forests_in_another_notation_are_refused_and_not_overwritten() {
         let answers = Answers::of_configuration(EXAMPLE).unwrap();
-        let error = with(Some("forests = []\n"), &answers).unwrap_err().to_string();
+        let error = with(Some("forests = []\n"), &answers)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("[[forests]]"), "{error}");
     }
 }

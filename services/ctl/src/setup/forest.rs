@@ -91,14 +91,20 @@ pub(crate) fn dns_servers(text: &str) -> Result<Vec<String>, Complaint> {
 ///
 /// # Errors
 /// What is wrong, by the answer that is to be changed.
-pub(crate) async fn connect(draft: &Draft, forest: &Forest, domain: &Domain) -> Result<Seen, Complaint> {
-    let password = draft.secret(&forest.account_password_file).map_err(|error| {
-        Complaint::new(
-            "the password",
-            format!("{error:#}"),
-            "type it, or put it into that file",
-        )
-    })?;
+pub(crate) async fn connect(
+    draft: &Draft,
+    forest: &Forest,
+    domain: &Domain,
+) -> Result<Seen, Complaint> {
+    let password = draft
+        .secret(&forest.account_password_file)
+        .map_err(|error| {
+            Complaint::new(
+                "the password",
+                format!("{error:#}"),
+                "type it, or put it into that file",
+            )
+        })?;
     let directory = open(draft, forest, domain, &forest.account, password)?;
     let answered = directory
         .probe()
@@ -155,15 +161,15 @@ fn open(
 
 fn explain(error: &DirectoryError, forest: &Forest) -> Complaint {
     let (field, remedy) = match error {
-        DirectoryError::Untrusted { .. } => (
+        DirectoryError::Misconfigured { cause, .. } if cause.contains("certificate") => (
             "the certificate authority",
             "give the root certificate that signed the domain controllers' certificates, and address them by the names in those",
         ),
-        DirectoryError::Credentials { .. } => (
+        DirectoryError::Misconfigured { .. } => (
             "the account",
-            "check the name and type its password again; Writeback tries a refused password once, so it locks nobody out",
+            "check the name and type its password again; a refused password was tried once, which locks nobody out",
         ),
-        _ => (
+        DirectoryError::Unavailable { .. } | DirectoryError::Unexpected { .. } => (
             "the domain controllers",
             "check their names, and that port 636 can be reached from here",
         ),
@@ -179,15 +185,20 @@ impl Seen {
 
     /// The domains of the forest, this one among them.
     pub(crate) async fn domains(&self) -> Result<Vec<DomainName>, Complaint> {
-        self.directory.domains().await.map_err(|error| unreadable(&error))
+        let read = async {
+            let inspection = self.directory.inspect().await?;
+            inspection.domains().await
+        };
+        read.await.map_err(|error| unreadable(&error))
     }
 
     /// The tree of the domain's organizational units, each after what holds it.
     pub(crate) async fn units(&self) -> Result<Vec<Unit>, Complaint> {
-        self.directory
-            .units(&self.domain)
-            .await
-            .map_err(|error| unreadable(&error))
+        let read = async {
+            let inspection = self.directory.inspect().await?;
+            inspection.units(&self.domain).await
+        };
+        read.await.map_err(|error| unreadable(&error))
     }
 }
 

@@ -53,7 +53,9 @@ impl Task {
             Page::Cloud => matches!(self, Self::Everything | Self::Cloud),
             Page::Directories => matches!(self, Self::Everything | Self::Directories),
             // a forest that was added has domains to choose from
-            Page::Filtering => matches!(self, Self::Everything | Self::Directories | Self::Filtering),
+            Page::Filtering => {
+                matches!(self, Self::Everything | Self::Directories | Self::Filtering)
+            }
             Page::Features => matches!(self, Self::Everything | Self::Features),
         }
     }
@@ -63,7 +65,11 @@ impl Task {
 ///
 /// # Errors
 /// [`Leave::Quit`] when the person leaves; never [`Leave::Back`].
-pub(crate) async fn ask(console: &mut Console<'_>, draft: &mut Draft, dry_run: bool) -> Result<(), Leave> {
+pub(crate) async fn ask(
+    console: &mut Console<'_>,
+    draft: &mut Draft,
+    dry_run: bool,
+) -> Result<(), Leave> {
     let mut at = 0;
     let mut task = Task::Everything;
     while let Some(page) = ORDER.get(at).copied() {

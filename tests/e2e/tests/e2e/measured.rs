@@ -17,7 +17,7 @@ use operation::{Kind, Reason, Status};
 use crate::people;
 
 const KINDS: [&str; 4] = ["intake", "audit", "resolver", "writer"];
-const RPC_METHODS: [&str; 13] = [
+const RPC_METHODS: [&str; 15] = [
     "Admit",
     "Await",
     "Record",
@@ -26,6 +26,8 @@ const RPC_METHODS: [&str; 13] = [
     "Watch",
     "Precedents",
     "Export",
+    "Head",
+    "RecordKeyAct",
     "Verify",
     "GetSettings",
     "SetSettings",
@@ -150,6 +152,7 @@ fn allowed(label: &str, value: &str, lab: &Lab) -> bool {
         "rpc_service" => one_of(&[
             "writeback.v1.Admission",
             "writeback.v1.Health",
+            "writeback.v1.Keys",
             "writeback.v1.Ledger",
             "writeback.v1.Settings",
             "_OTHER",

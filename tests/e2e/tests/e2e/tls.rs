@@ -44,12 +44,15 @@ async fn a_door_with_a_certificate_speaks_tls_only() -> anyhow::Result<()> {
     fs::write(folder.join("door.key"), signing_key.serialize_pem())?;
     let port = free_port()?;
     let intake = place.repository().join("target/debug/writeback-intake");
+    let shown = lab::certificates::of_service(&place, "intake");
     let command = |certificate: &str, key: &str| {
         let mut command = Command::new(&intake);
         command
             .arg("--config")
             .arg(place.directory().join("config.toml"))
             .env("WRITEBACK_SERVICE__NAME", "intake-with-tls")
+            .env("WRITEBACK_LEDGER__CERTIFICATE_FILE", &shown.0)
+            .env("WRITEBACK_LEDGER__KEY_FILE", &shown.1)
             .env("WRITEBACK_SERVICE__ADMIN_LISTEN", "127.0.0.1:0")
             .env("WRITEBACK_INTAKE__LISTEN", format!("127.0.0.1:{port}"))
             .env(

@@ -9,14 +9,26 @@ use crate::setup::{
 
 pub(super) async fn show(console: &mut Console<'_>, draft: &mut Draft) -> Result<(), Leave> {
     console.heading(3, "Connect to the cloud directory")?;
-    console.say("Who asks for passwords to be written back shows a token; intake checks its issuer, its")?;
+    console.say(
+        "Who asks for passwords to be written back shows a token; intake checks its issuer, its",
+    )?;
     console.say("audience and its signature.")?;
     loop {
         let known = draft.answers.cloud.clone();
         let known = known.as_ref();
-        let issuer = console.ask_for("Issuer", known.map(|cloud| cloud.issuer.as_str()), cloud::issuer)?;
-        let audience = console.ask_for("Audience", known.map(|cloud| cloud.audience.as_str()), cloud::audience)?;
-        let kept = known.filter(|cloud| cloud.issuer == issuer).map(|cloud| cloud.key_set.clone());
+        let issuer = console.ask_for(
+            "Issuer",
+            known.map(|cloud| cloud.issuer.as_str()),
+            cloud::issuer,
+        )?;
+        let audience = console.ask_for(
+            "Audience",
+            known.map(|cloud| cloud.audience.as_str()),
+            cloud::audience,
+        )?;
+        let kept = known
+            .filter(|cloud| cloud.issuer == issuer)
+            .map(|cloud| cloud.key_set.clone());
         let offered = match kept {
             Some(kept) => Some(kept),
             None => cloud::announced_key_set(&issuer).await,

@@ -19,7 +19,11 @@ pub(super) async fn show(console: &mut Console<'_>, draft: &mut Draft) -> Result
     loop {
         console.say("")?;
         for (index, forest) in draft.answers.forests.iter().enumerate() {
-            let domains: Vec<&str> = forest.domains.iter().map(|domain| domain.name.as_str()).collect();
+            let domains: Vec<&str> = forest
+                .domains
+                .iter()
+                .map(|domain| domain.name.as_str())
+                .collect();
             console.say(&format!(
                 "  {}  {}  {}  as {}",
                 index + 1,
@@ -40,7 +44,10 @@ pub(super) async fn show(console: &mut Console<'_>, draft: &mut Draft) -> Result
             Choice::Change(index) => add(console, draft, Some(index)).await,
             Choice::Remove(index) => {
                 let forest = draft.answers.forests.remove(index);
-                console.say(&format!("  {} will be taken out of the configuration.", forest.id))?;
+                console.say(&format!(
+                    "  {} will be taken out of the configuration.",
+                    forest.id
+                ))?;
                 Ok(())
             }
         };
@@ -90,7 +97,11 @@ fn parse(text: &str, count: usize) -> Result<Choice, Complaint> {
 }
 
 /// Asks for one forest until it can be signed in to.
-async fn add(console: &mut Console<'_>, draft: &mut Draft, replaced: Option<usize>) -> Result<(), Leave> {
+async fn add(
+    console: &mut Console<'_>,
+    draft: &mut Draft,
+    replaced: Option<usize>,
+) -> Result<(), Leave> {
     let mut known = replaced.and_then(|index| draft.answers.forests.get(index).cloned());
     loop {
         let mut forest = ask(console, draft, known.as_ref())?;
@@ -116,7 +127,11 @@ async fn add(console: &mut Console<'_>, draft: &mut Draft, replaced: Option<usiz
     }
 }
 
-fn ask(console: &mut Console<'_>, draft: &mut Draft, known: Option<&Forest>) -> Result<Forest, Leave> {
+fn ask(
+    console: &mut Console<'_>,
+    draft: &mut Draft,
+    known: Option<&Forest>,
+) -> Result<Forest, Leave> {
     let root = known.and_then(|forest| forest.domains.first());
     let name = console.ask_for(
         "The domain at the forest's root",
@@ -130,15 +145,22 @@ fn ask(console: &mut Console<'_>, draft: &mut Draft, known: Option<&Forest>) -> 
         .map(|forest| forest.id.clone())
         .filter(|id| known.is_none_or(|known| known.id != *id))
         .collect();
-    let id = match known.filter(|forest| draft.answers.forest(&forest.id).is_some()) {
+    let id = if let Some(forest) = known.filter(|forest| draft.answers.forest(&forest.id).is_some())
+    {
         // it names the queue and the keys: a forest under another name is another forest
-        Some(forest) => forest.id.clone(),
-        None => {
-            let first = name.as_str().split('.').next().unwrap_or_default().to_owned();
-            console.ask_for("A short name for the forest; its queue and keys are called by it", Some(&first), |text| {
-                id(text, &others)
-            })?
-        }
+        forest.id.clone()
+    } else {
+        let first = name
+            .as_str()
+            .split('.')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        console.ask_for(
+            "A short name for the forest; its queue and keys are called by it",
+            Some(&first),
+            |text| id(text, &others),
+        )?
     };
     let dns = known.map_or_else(String::new, |forest| forest.dns_servers.join(", "));
     let listed = root.map_or_else(String::new, |domain| domain.domain_controllers.join(", "));
@@ -148,20 +170,35 @@ fn ask(console: &mut Console<'_>, draft: &mut Draft, known: Option<&Forest>) -> 
         forest::controllers,
     )?;
     let dns_servers = if domain_controllers.is_empty() {
-        console.ask_for("The DNS servers that know the domain; none, to ask the system's", Some(&dns), forest::dns_servers)?
+        console.ask_for(
+            "The DNS servers that know the domain; none, to ask the system's",
+            Some(&dns),
+            forest::dns_servers,
+        )?
     } else {
-        known.map(|forest| forest.dns_servers.clone()).unwrap_or_default()
+        known
+            .map(|forest| forest.dns_servers.clone())
+            .unwrap_or_default()
     };
-    let ca = known.map_or_else(|| format!("tls/{id}-ca.pem"), |forest| forest.ca_file.display().to_string());
-    let ca_file = PathBuf::from(console.ask("The forest's certificate authority, a PEM file", Some(&ca))?);
-    let offered = known.map_or_else(|| format!("svc-writeback@{name}"), |forest| forest.account.clone());
+    let ca = known.map_or_else(
+        || format!("tls/{id}-ca.pem"),
+        |forest| forest.ca_file.display().to_string(),
+    );
+    let ca_file =
+        PathBuf::from(console.ask("The forest's certificate authority, a PEM file", Some(&ca))?);
+    let offered = known.map_or_else(
+        || format!("svc-writeback@{name}"),
+        |forest| forest.account.clone(),
+    );
     let account = console.ask_for("The account that writes", Some(&offered), forest::account)?;
     let account_password_file = known.map_or_else(
         || PathBuf::from(format!("secrets/{id}-service-account")),
         |forest| forest.account_password_file.clone(),
     );
     password(console, draft, &account_password_file)?;
-    let mut domains = known.map(|forest| forest.domains.clone()).unwrap_or_default();
+    let mut domains = known
+        .map(|forest| forest.domains.clone())
+        .unwrap_or_default();
     match domains.iter_mut().find(|domain| domain.name == name) {
         Some(domain) => domain.domain_controllers = domain_controllers,
         None => {
@@ -179,14 +216,19 @@ fn ask(console: &mut Console<'_>, draft: &mut Draft, known: Option<&Forest>) -> 
         account,
         account_password_file,
         reader_account: known.and_then(|forest| forest.reader_account.clone()),
-        reader_account_password_file: known.and_then(|forest| forest.reader_account_password_file.clone()),
+        reader_account_password_file: known
+            .and_then(|forest| forest.reader_account_password_file.clone()),
         dns_servers,
         domains,
     })
 }
 
 /// Kept in memory until "Configure"; an empty answer keeps the one that is there.
-fn password(console: &mut Console<'_>, draft: &mut Draft, file: &std::path::Path) -> Result<(), Leave> {
+fn password(
+    console: &mut Console<'_>,
+    draft: &mut Draft,
+    file: &std::path::Path,
+) -> Result<(), Leave> {
     let is_there = draft.secret(file).is_ok();
     let prompt = if is_there {
         "Its password (Enter keeps the one that is there): "
@@ -233,7 +275,11 @@ fn tell(console: &mut Console<'_>, seen: &Seen) -> Result<(), Leave> {
             controller.policy_hints.map(|_| "policy hints"),
         ];
         let notes: Vec<&str> = notes.into_iter().flatten().collect();
-        console.say(&format!("      {}  {name}  {}", controller.endpoint, notes.join(", ")))?;
+        console.say(&format!(
+            "      {}  {name}  {}",
+            controller.endpoint,
+            notes.join(", ")
+        ))?;
     }
     Ok(())
 }
@@ -252,13 +298,22 @@ async fn more_domains(
             return Ok(());
         }
     };
-    forest.domains.retain(|domain| domain.name == seen.domain || found.contains(&domain.name));
+    forest
+        .domains
+        .retain(|domain| domain.name == seen.domain || found.contains(&domain.name));
     for name in found {
         if name == seen.domain {
             continue;
         }
-        let known = forest.domains.iter().find(|domain| domain.name == name).cloned();
-        if !console.yes_or_no(&format!("The forest also has {name}; write back to it"), known.is_some())? {
+        let known = forest
+            .domains
+            .iter()
+            .find(|domain| domain.name == name)
+            .cloned();
+        if !console.yes_or_no(
+            &format!("The forest also has {name}; write back to it"),
+            known.is_some(),
+        )? {
             forest.domains.retain(|domain| domain.name != name);
             continue;
         }
@@ -328,7 +383,13 @@ mod tests {
         assert_eq!(parse("change 2", 2).unwrap(), Choice::Change(1));
         assert_eq!(parse("remove 1", 2).unwrap(), Choice::Remove(0));
         assert_eq!(parse("go on", 1).unwrap(), Choice::GoOn);
-        for (text, count) in [("go on", 0), ("change 3", 2), ("change 0", 2), ("remove", 2), ("addx", 1)] {
+        for (text, count) in [
+            ("go on", 0),
+            ("change 3", 2),
+            ("change 0", 2),
+            ("remove", 2),
+            ("addx", 1),
+        ] {
             assert!(parse(text, count).is_err(), "{text}");
         }
     }

@@ -158,7 +158,10 @@ mod tests {
     #[test]
     fn numbers_ranges_and_names_are_picked_once_each() {
         let picked = pick("1, 2-3 2 \"OU=Gone,DC=x\"", &units(), "x").unwrap();
-        assert_eq!(picked, ["OU=A,DC=x", "OU=B,DC=x", "OU=C,DC=x", "OU=Gone,DC=x"]);
+        assert_eq!(
+            picked,
+            ["OU=A,DC=x", "OU=B,DC=x", "OU=C,DC=x", "OU=Gone,DC=x"]
+        );
         assert_eq!(pick("", &units(), "x").unwrap(), Vec::<String>::new());
     }
 
@@ -174,7 +177,10 @@ mod tests {
         let names = ["ou=b,dc=x".to_owned(), "OU=Gone,DC=x".to_owned()];
         let text = shown(&names, &units()).unwrap();
         assert_eq!(text, "2 \"OU=Gone,DC=x\"");
-        assert_eq!(pick(&text, &units(), "x").unwrap(), ["OU=B,DC=x", "OU=Gone,DC=x"]);
+        assert_eq!(
+            pick(&text, &units(), "x").unwrap(),
+            ["OU=B,DC=x", "OU=Gone,DC=x"]
+        );
         assert_eq!(shown(&[], &units()), None);
     }
 }

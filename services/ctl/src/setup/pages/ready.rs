@@ -6,7 +6,11 @@ use crate::setup::{
     draft::Draft,
 };
 
-pub(super) fn show(console: &mut Console<'_>, draft: &mut Draft, dry_run: bool) -> Result<(), Leave> {
+pub(super) fn show(
+    console: &mut Console<'_>,
+    draft: &mut Draft,
+    dry_run: bool,
+) -> Result<(), Leave> {
     console.heading(7, "Ready to configure")?;
     for line in configure::plan(draft)?.lines() {
         console.say(&line)?;

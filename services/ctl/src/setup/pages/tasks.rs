@@ -28,7 +28,11 @@ pub(super) fn show(console: &mut Console<'_>, draft: &mut Draft) -> Result<Task,
             "4" => Ok(Some(Task::Directories)),
             "5" => Ok(Some(Task::Filtering)),
             "6" => Ok(Some(Task::Features)),
-            _ => Err(Complaint::new("the task", "there is no such task", "type a number from 1 to 6")),
+            _ => Err(Complaint::new(
+                "the task",
+                "there is no such task",
+                "type a number from 1 to 6",
+            )),
         })?;
         match task {
             Some(task) => return Ok(task),
@@ -71,14 +75,25 @@ pub(crate) fn view(console: &mut Console<'_>, answers: &Answers) -> Result<(), L
             ]);
         }
         if forest.domains.is_empty() {
-            rows.push(vec![forest.id.to_string(), "none yet".to_owned(), forest.account.clone()]);
+            rows.push(vec![
+                forest.id.to_string(),
+                "none yet".to_owned(),
+                forest.account.clone(),
+            ]);
         }
     }
     if rows.is_empty() {
         console.say("  none yet")?;
     } else {
         console.table(
-            &["FOREST", "DOMAIN", "ACCOUNT", "DOMAIN CONTROLLERS", "INCLUDED", "EXCLUDED"],
+            &[
+                "FOREST",
+                "DOMAIN",
+                "ACCOUNT",
+                "DOMAIN CONTROLLERS",
+                "INCLUDED",
+                "EXCLUDED",
+            ],
             &rows,
         )?;
     }
