@@ -120,6 +120,21 @@ async fn a_forest_without_writers() -> anyhow::Result<()> {
     parts::all_ready().await
 }
 
+/// The broker believes that they live; whoever hears heartbeats does not.
+#[tokio::test]
+async fn writers_that_hang() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
+    let world = World::enter().await?;
+    let forest = ill(&world)?;
+    let mut watch = Watch::begin("WritebackHeartbeatMissing").await?;
+    let stopped = parts::Stopped::stop(parts::services(&format!("writer-{}", forest.id()))?)?;
+    watch.fault();
+    watch.fires(Some(forest.id())).await?;
+    drop(stopped);
+    watch.ends().await?;
+    parts::all_ready().await
+}
+
 #[tokio::test]
 async fn a_service_account_that_lost_its_rights() -> anyhow::Result<()> {
     let _alone = ALONE.lock().await;
