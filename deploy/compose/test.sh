@@ -113,6 +113,9 @@ for image in setup audit resolver writer intake ctl forest; do
     say "  writeback/$image: $(($(docker image inspect --format '{{.Size}}' writeback/$image:0.1.0) / 1000000)) MB"
 done
 for image in audit resolver writer intake ctl; do
+    case $image in ctl) name=writebackctl ;; *) name=writeback-$image ;; esac
+    said=$(docker run --rm --network none writeback/$image:0.1.0 --version)
+    [ "$said" = "$name 0.1.0" ] || fail "writeback/$image does not say its own name and version: '$said'"
     user=$(docker image inspect --format '{{.Config.User}}' writeback/$image:0.1.0)
     [[ $user =~ ^[1-9][0-9]*: ]] || fail "writeback/$image does not run as a numeric user that is not root: '$user'"
 done
@@ -170,7 +173,7 @@ signs_in() { # FOREST USER PASSWORD-FILE
 
 seal() { # FOREST USER PASSWORD-FILE: prints the event
     compose run --rm -T --no-deps ctl seal --kind reset --user-principal-name "$2@${domain[$1]}" \
-        --keys /etc/writeback/public/jwks.json --password-stdin <"$3" 2>"$scratch/seal.log" ||
+        --keys /etc/writeback/public-keys/jwks.json --password-stdin <"$3" 2>"$scratch/seal.log" ||
         { cat "$scratch/seal.log" >&2; return 1; }
 }
 
@@ -203,6 +206,64 @@ reset() { # FOREST USER: sets a new password from outside, and signs in
 step "a password reset in each forest, from outside: seal, post over HTTPS, sign in over LDAPS"
 for forest in "${forests[@]}"; do reset "$forest" "${person[$forest]}"; done
 took
+
+ctl() { compose run --rm -T --no-deps ctl "$@"; }
+must() { # FILE COMMAND…: what it says goes into the file, and is shown if it fails
+    local file=$scratch/$1
+    shift
+    "$@" >"$file" 2>&1 || { cat "$file"; fail "$*"; }
+}
+
+step "writebackctl status says healthy"
+# intake, resolver, audit once, two writers of each forest; and each domain controller has somebody bound to it
+all_are_well() {
+    ctl --json status >"$scratch/status" 2>"$scratch/status.log" && python3 -c 'import json, sys
+status = json.load(open(sys.argv[1]))
+alive = lambda of: [one["version"] for one in of["instances"] if one["alive"]]
+assert status["level"] == "healthy", status["level"]
+services = {service["kind"]: alive(service) for service in status["services"]}
+assert services == {kind: ["0.1.0"] for kind in ("intake", "resolver", "audit")}, services
+forests = {forest["id"]: forest for forest in status["forests"]}
+assert sorted(forests) == ["corp", "emea"], forests
+for forest in forests.values():
+    assert alive(forest["writers"]) == ["0.1.0", "0.1.0"], forest["writers"]
+    # two writers and the resolver
+    assert forest["domains"][0]["controllers"][0]["bound"] == 3, forest["domains"]' "$scratch/status" 2>>"$scratch/status.log"
+}
+until=$((SECONDS + 60))
+until all_are_well; do
+    [ $SECONDS -lt $until ] || { cat "$scratch/status" "$scratch/status.log"; fail "not healthy within 60 s"; }
+    sleep 1
+done
+must status.text ctl status --once
+sed 's/^/    /' "$scratch/status.text"
+took
+
+step "the operator's token: the kill switch of one forest, and new keys"
+must settings.off ctl settings set writeback off --forest emea --note "tried by compose-test"
+must settings ctl settings show --forest emea
+grep -q 'operator@lab.example' "$scratch/settings" || { cat "$scratch/settings"; fail "who turned it off is not shown"; }
+seal emea "${person[emea]}" "$scratch/new" >"$scratch/event.json"
+if ctl send --ca /etc/writeback/public/ca.pem <"$scratch/event.json" >"$scratch/send" 2>&1; then cat "$scratch/send"; fail "emea is off and took a password"; fi
+grep -q writeback-disabled "$scratch/send" || { cat "$scratch/send"; fail "emea is off and another reason was given"; }
+must settings.on ctl settings set writeback on --forest emea --note "tried by compose-test"
+# without the token nobody is let in: the caller's is none
+if ctl --token-file /etc/writeback/secrets/token settings show >"$scratch/refused" 2>&1; then
+    fail "the ledger takes a caller's token for an operator's"
+fi
+grep -q 'another audience' "$scratch/refused" || { cat "$scratch/refused"; fail "a caller's token is refused for another reason"; }
+newest() { # FOREST: the key that is sealed to
+    compose run --rm -T --no-deps keys list --forest "$1" --json | python3 -c 'import json, sys
+print(sorted(key["kid"] for key in json.load(sys.stdin)["keys"] if key["state"] == "current"))'
+}
+before=$(newest corp)
+must rotated compose run --rm -T --no-deps keys rotate --forest corp
+after=$(newest corp)
+[ -n "$before" ] && [ "$before" != "$after" ] || fail "corp has the keys that it had: $after"
+must entries ctl ledger export
+grep -q 'rotated.*operator@lab.example' "$scratch/entries" || fail "the ledger does not say who rotated the keys"
+reset corp clara.costa
+took "emea was off and is on, corp has new keys"
 
 step "the operator's view: operations, and the ledger read again"
 compose run --rm -T --no-deps ctl operations list >"$scratch/list" 2>&1 || { cat "$scratch/list"; fail "operations list"; }

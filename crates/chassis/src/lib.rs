@@ -10,6 +10,7 @@ mod lifecycle;
 mod log;
 mod probe;
 mod process;
+mod program;
 mod readiness;
 mod reload;
 pub mod rpc;
@@ -18,4 +19,5 @@ pub mod tls;
 
 pub use ::telemetry::metric::meter;
 pub use lifecycle::{Chassis, run};
+pub use program::Program;
 pub use readiness::{Gate, Readiness};

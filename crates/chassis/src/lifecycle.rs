@@ -3,9 +3,9 @@
 use std::{
     any::Any,
     collections::BTreeMap,
-    fs,
+    env, fs,
     panic::AssertUnwindSafe,
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
     sync::{
         Arc, Mutex, PoisonError,
@@ -15,7 +15,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::Parser;
 use futures_util::FutureExt as _;
 use nix::sys::{
     prctl,
@@ -32,6 +31,7 @@ use crate::{
     admin::{self, Admin},
     config::{Config, ConfigError},
     probe,
+    program::{Arguments, Program},
     readiness::Readiness,
     reload::Reload,
     telemetry,
@@ -40,21 +40,10 @@ use crate::{
 /// BSD's `EX_USAGE` (sysexits.h): the operator must change something before a restart can help.
 const EXIT_CONFIGURATION: u8 = 64;
 
-#[derive(Parser)]
-#[command(version, about)]
-struct Arguments {
-    /// The configuration file.
-    #[arg(long, env = "WRITEBACK_CONFIG")]
-    config: PathBuf,
-    /// Starts nothing: asks the service that runs beside it with this configuration whether it is
-    /// ready. The exit code is 0 when it is, else 1; for health checks in containers.
-    #[arg(long)]
-    probe: bool,
-}
-
 /// What a service's closure is given.
 #[derive(Clone)]
 pub struct Chassis {
+    pub program: Program,
     pub config: Config,
     pub readiness: Readiness,
     /// Cancelled when the service shall end.
@@ -188,14 +177,14 @@ impl Tasks {
 /// the configuration must be mended first, 1 for everything else.
 ///
 /// The service lives until shutdown is asked, or until the closure and all its tasks have ended.
-pub fn run<F, Fut>(kind: &'static str, service: F) -> ExitCode
+pub fn run<F, Fut>(program: Program, service: F) -> ExitCode
 where
     F: FnOnce(Chassis) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
-    match Arguments::try_parse() {
-        Ok(arguments) if arguments.probe => probe::run(kind, &arguments.config),
-        Ok(arguments) => start(kind, &arguments.config, service),
+    match Arguments::of(program, env::args_os()) {
+        Ok(arguments) if arguments.probe => probe::run(program, &arguments.config),
+        Ok(arguments) => start(program, &arguments.config, service),
         Err(error) => {
             // nothing is left to tell the operator by if the terminal is gone
             let _ = error.print();
@@ -208,13 +197,14 @@ where
     }
 }
 
-fn start<F, Fut>(kind: &'static str, config: &Path, service: F) -> ExitCode
+fn start<F, Fut>(program: Program, config: &Path, service: F) -> ExitCode
 where
     F: FnOnce(Chassis) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
+    let name = program.name;
     if let Err(error) = forbid_core_dumps() {
-        eprintln!("writeback-{kind}: core dumps cannot be turned off: {error}");
+        eprintln!("{name}: core dumps cannot be turned off: {error}");
         return ExitCode::FAILURE;
     }
     // an error means that a provider was installed before, and there is only this one in the tree
@@ -229,27 +219,27 @@ where
     let (config, text) = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
-            eprintln!("writeback-{kind}: {error}");
+            eprintln!("{name}: {error}");
             return ExitCode::from(EXIT_CONFIGURATION);
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .thread_name(kind)
+        .thread_name(program.kind)
         .build()
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("writeback-{kind}: the runtime cannot start: {error}");
+            eprintln!("{name}: the runtime cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
     let telemetry = {
         let _inside = runtime.enter();
-        match telemetry::start(kind, &config) {
+        match telemetry::start(program, &config) {
             Ok(telemetry) => telemetry,
             Err(error) => {
-                eprintln!("writeback-{kind}: {error}");
+                eprintln!("{name}: {error}");
                 return ExitCode::from(EXIT_CONFIGURATION);
             }
         }
@@ -262,7 +252,7 @@ where
 
     let reload = Reload::new(path, text, &config);
     let code = match runtime.block_on(live(
-        kind,
+        program,
         config,
         reload,
         telemetry.metrics.clone(),
@@ -288,7 +278,7 @@ fn forbid_core_dumps() -> nix::Result<()> {
 }
 
 async fn live<F, Fut>(
-    kind: &'static str,
+    program: Program,
     config: Config,
     reload: Reload,
     metrics: prometheus::Registry,
@@ -325,15 +315,16 @@ where
             .into_future(),
     );
     tracing::info!(
-        kind,
+        kind = program.kind,
         name = config.service.name,
-        version = env!("CARGO_PKG_VERSION"),
+        version = program.version,
         admin = %address,
         "started"
     );
 
     let tasks = Tasks::new(shutdown.clone());
     let chassis = Chassis {
+        program,
         config,
         readiness,
         shutdown: shutdown.clone(),

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use crate::config::{Config, ConfigError};
+use crate::{
+    config::{Config, ConfigError},
+    program::Program,
+};
 
 const TIME_OUT: Duration = Duration::from_secs(3);
 const LONGEST_STATUS_LINE: u64 = 64;
@@ -29,14 +32,14 @@ enum ProbeError {
 }
 
 /// A health check knows two exit codes: 0 for healthy and 1 for not (Dockerfile reference, HEALTHCHECK).
-pub(crate) fn run(kind: &'static str, config: &Path) -> ExitCode {
+pub(crate) fn run(program: Program, config: &Path) -> ExitCode {
     let asked = Config::load(config)
         .map_err(ProbeError::from)
         .and_then(|config| probe(config.service.admin_listen));
     match asked {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("writeback-{kind}: {error}");
+            eprintln!("{}: {error}", program.name);
             ExitCode::FAILURE
         }
     }

@@ -33,6 +33,7 @@ use crate::{
     discretion,
     log::{Form, Lines},
     process,
+    program::Program,
 };
 
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -62,12 +63,12 @@ pub(crate) struct Telemetry {
 }
 
 /// Must run inside a Tokio runtime: the exporter's connection lives in it.
-pub(crate) fn start(kind: &'static str, config: &Config) -> Result<Telemetry, TelemetryError> {
+pub(crate) fn start(program: Program, config: &Config) -> Result<Telemetry, TelemetryError> {
     let resource = Resource::builder_empty()
-        .with_service_name(format!("writeback-{kind}"))
+        .with_service_name(program.name)
         .with_attributes([
             KeyValue::new("service.instance.id", config.service.name.clone()),
-            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.version", program.version),
         ])
         .build();
     global::set_text_map_propagator(TraceContextPropagator::new());

@@ -100,7 +100,7 @@ impl Heart {
         v1::Heartbeat {
             kind: self.kind.into(),
             instance: self.chassis.config.service.name.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: self.chassis.program.version.to_owned(),
             started_at: proto::to_micros(self.started_at),
             sent_at: proto::to_micros(OffsetDateTime::now_utc()),
             interval_ms: u32::try_from(self.interval.as_millis()).unwrap_or(u32::MAX),

@@ -4,13 +4,14 @@
 #
 # What is there is kept: the script can run before every start. Certificates are renewed 30 days before they end.
 #
-#   FORESTS   "<id>:<domain> …": a writer's keys for each, and its lab domain controller's certificate and passwords
+#   FORESTS   "<id>:<domain> …": sealing keys for each, and its lab domain controller's certificate and passwords
 set -eu
 umask 077
 
 here=$(dirname "$0")
 own=/to/setup       # authorities and the issuer: whoever has these can sign for everybody
 public=/to/public
+public_keys=/to/public-keys
 operator=/to/operator
 product=10001:10001 # the user of our images
 third=999:999       # the user of the official images of RabbitMQ and PostgreSQL
@@ -60,15 +61,15 @@ done
 
 for entry in $FORESTS; do
     id=${entry%%:*} domain=${entry#*:}
-    writer=/to/writer-$id controller=/to/dc-$id
+    writer=/to/writer-$id controller=/to/dc-$id keys=/to/$id-keys
     say "forest $id: sealing keys, authority, passwords"
     certificate "$own/platform" "$writer/service" "writer-$id"
     password "$writer/broker-password"
-    if ! ls "$writer"/keys/*.pem >/dev/null 2>&1; then
+    if ! ls "$keys"/*.pem >/dev/null 2>&1; then
         # the newest last, which senders prefer: it opens in a fraction of the time that RSA takes
         for algorithm in rsa-oaep-256 ecdh-es+a256kw; do
             writebackctl keys generate --forest "$id" --algorithm "$algorithm" \
-                --private-keys-directory "$writer/keys" --public-keys-file "$public/jwks.json" >/dev/null
+                --private-keys-directory "$keys" --public-keys-file "$public_keys/jwks.json" >/dev/null
         done
     fi
     authority "$own/$id" "$domain lab CA"
@@ -81,7 +82,8 @@ for entry in $FORESTS; do
     share "$controller/administrator" "$operator/$id-administrator"
     share "$controller/people" "$operator/$id-people"
     chown -R 0:0 "$controller"
-    chown -R "$product" "$writer"
+    chown -R "$product" "$writer" "$keys"
+    chmod 700 "$keys"
 done
 
 say "broker: users and their rights"
@@ -95,7 +97,7 @@ token "$own/issuer" "$audience" "password.reset password.change account.unlock o
 token "$own/issuer" "$operators_audience" "ledger.read settings.write keys.write" operator@lab.example \
     >"$operator/operator-token"
 
-chown -R "$product" /to/intake /to/resolver /to/audit "$operator"
+chown -R "$product" /to/intake /to/resolver /to/audit "$operator" "$public_keys"
 chown -R "$third" /to/rabbitmq /to/postgres
 chown -R 0:0 "$own" "$public"
 chmod 755 "$public"

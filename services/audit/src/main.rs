@@ -41,7 +41,7 @@ const SIGN_TIME_OUT: Duration = Duration::from_secs(10);
 const BROKER_CHECK: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    chassis::run("audit", start)
+    chassis::run(chassis::program!("audit"), start)
 }
 
 async fn start(chassis: Chassis) -> anyhow::Result<()> {

@@ -22,5 +22,5 @@ mod waiters;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    chassis::run("intake", service::run)
+    chassis::run(chassis::program!("intake"), service::run)
 }

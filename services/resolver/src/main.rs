@@ -24,7 +24,7 @@ use proto::v1;
 const CHECK: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    chassis::run("resolver", start)
+    chassis::run(chassis::program!("resolver"), start)
 }
 
 async fn start(chassis: Chassis) -> anyhow::Result<()> {

@@ -48,7 +48,7 @@ struct Domain {
 }
 
 fn main() -> ExitCode {
-    chassis::run("writer", start)
+    chassis::run(chassis::program!("writer"), start)
 }
 
 async fn start(chassis: Chassis) -> anyhow::Result<()> {

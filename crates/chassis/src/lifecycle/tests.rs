@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
+    path::PathBuf,
     process::{Child, ChildStderr, Command, Stdio},
 };
 
@@ -25,55 +26,59 @@ fn as_a_service() {
     let (Ok(case), Ok(config)) = (std::env::var(CASE), std::env::var(CONFIG)) else {
         return;
     };
-    let code = start("example", Path::new(&config), |chassis| async move {
-        let gate = chassis.readiness.require("broker");
-        match case.as_str() {
-            "ready" => {
-                ::telemetry::metric::counter("examples", "Examples").add(1, &[]);
-                gate.set(true);
-                chassis.shutdown.cancelled().await;
-                Ok(())
-            }
-            "following" => {
-                gate.set(true);
-                let mut changes = chassis.config_changes();
-                while let Some(Ok(())) = chassis
-                    .shutdown
-                    .run_until_cancelled(changes.changed())
-                    .await
-                {
-                    let skew = changes.borrow_and_update().sealing.clock_skew_seconds;
-                    tracing::info!(skew, "told");
-                }
-                Ok(())
-            }
-            "waiting" => {
-                let shutdown = chassis.shutdown.clone();
-                chassis.spawn("background", async move {
-                    shutdown.cancelled().await;
+    let code = start(
+        crate::program!("example"),
+        Path::new(&config),
+        |chassis| async move {
+            let gate = chassis.readiness.require("broker");
+            match case.as_str() {
+                "ready" => {
+                    ::telemetry::metric::counter("examples", "Examples").add(1, &[]);
+                    gate.set(true);
+                    chassis.shutdown.cancelled().await;
                     Ok(())
-                });
-                Ok(())
+                }
+                "following" => {
+                    gate.set(true);
+                    let mut changes = chassis.config_changes();
+                    while let Some(Ok(())) = chassis
+                        .shutdown
+                        .run_until_cancelled(changes.changed())
+                        .await
+                    {
+                        let skew = changes.borrow_and_update().sealing.clock_skew_seconds;
+                        tracing::info!(skew, "told");
+                    }
+                    Ok(())
+                }
+                "waiting" => {
+                    let shutdown = chassis.shutdown.clone();
+                    chassis.spawn("background", async move {
+                        shutdown.cancelled().await;
+                        Ok(())
+                    });
+                    Ok(())
+                }
+                "tracing" => {
+                    tracing::info_span!("work").in_scope(|| tracing::info!("in a span"));
+                    chassis.shutdown.cancelled().await;
+                    Ok(())
+                }
+                "stubborn" => std::future::pending().await,
+                "failing" => {
+                    chassis.spawn("pump", async { anyhow::bail!("the pump broke") });
+                    chassis.shutdown.cancelled().await;
+                    Ok(())
+                }
+                "panicking" => {
+                    chassis.spawn("pump", async { panic!("hunter2") });
+                    chassis.shutdown.cancelled().await;
+                    Ok(())
+                }
+                _ => Err(ConfigError::Required("writer.forest").into()),
             }
-            "tracing" => {
-                tracing::info_span!("work").in_scope(|| tracing::info!("in a span"));
-                chassis.shutdown.cancelled().await;
-                Ok(())
-            }
-            "stubborn" => std::future::pending().await,
-            "failing" => {
-                chassis.spawn("pump", async { anyhow::bail!("the pump broke") });
-                chassis.shutdown.cancelled().await;
-                Ok(())
-            }
-            "panicking" => {
-                chassis.spawn("pump", async { panic!("hunter2") });
-                chassis.shutdown.cancelled().await;
-                Ok(())
-            }
-            _ => Err(ConfigError::Required("writer.forest").into()),
-        }
-    });
+        },
+    );
     // ExitCode cannot be read, only returned; a test cannot return it
     let code = (0..=u8::MAX).find(|number| ExitCode::from(*number) == code);
     std::process::exit(i32::from(code.unwrap()));

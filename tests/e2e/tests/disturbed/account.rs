@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use e2e::{DomainController, Event, Measures, Services, World, fresh_password, until};
+use e2e::{Ctl, DomainController, Event, Measures, Services, World, fresh_password, until};
 use lab::{Lab, Place};
 use operation::Reason;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +46,7 @@ fn put(path: &Path, content: &str) -> anyhow::Result<()> {
 
 fn host(forest: &DomainController) -> &str {
     forest
-        .ldaps()
+        .known_as()
         .trim_start_matches("ldaps://")
         .trim_end_matches(":636")
 }
@@ -100,6 +100,9 @@ async fn the_passwords_of_service_accounts_change_and_no_operation_fails() -> an
         }
         restart_in_turn(forest).await?;
         next_in_use(forest, 1.0).await?;
+        // the operator's commands sign in with it too
+        let check = ["permissions", "check", "--forest", forest.id()];
+        Ctl::of_the_lab()?.run(&check).await?.expect(0)?;
 
         // the files follow, and nothing is started again for that
         let services = Services::now(&[])?;
