@@ -14,13 +14,15 @@ use lab::{Lab, Place};
 use operation::Reason;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ALONE, forests::steady, parts, people};
+use crate::{
+    ALONE,
+    forests::{FEWEST, steady},
+    parts, people,
+};
 
 const ACCOUNTS: [&str; 2] = ["svc-writeback", "svc-writeback-read"];
 /// A file is looked at every second, and counts when it was seen twice.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// One after the other while every service is started again twice; a busy machine manages no more.
-const FEWEST: usize = 5;
 const NEXT_IN_USE: &str = "writeback_directory_password_next";
 
 fn secret(forest: &DomainController, name: &str) -> anyhow::Result<PathBuf> {
@@ -70,6 +72,46 @@ async fn next_in_use(forest: &DomainController, expected: f64) -> anyhow::Result
     .await
 }
 
+/// A new password that the directory has; the files of the account follow also by a test that fails.
+struct Changed {
+    file: PathBuf,
+    next: PathBuf,
+    old: String,
+    new: String,
+}
+
+impl Changed {
+    async fn change(forest: &DomainController, account: &str) -> anyhow::Result<Self> {
+        let next = secret(forest, &format!("{account}-next"))?;
+        let file = secret(forest, account)?;
+        let (old, new) = (fs::read_to_string(&file)?, fresh_password());
+        put(&next, &new)?;
+        forest.set_password(&forest.named(account), &new).await?;
+        Ok(Self {
+            file,
+            next,
+            old,
+            new,
+        })
+    }
+
+    fn follow(&self) -> anyhow::Result<()> {
+        put(&self.file, &self.new)?;
+        fs::remove_file(&self.next)?;
+        Ok(())
+    }
+}
+
+impl Drop for Changed {
+    fn drop(&mut self) {
+        if self.next.exists()
+            && let Err(error) = self.follow()
+        {
+            eprintln!("{} stays as it was: {error}", self.file.display());
+        }
+    }
+}
+
 /// Every service that signs in there, one after the other: each has to sign in anew.
 async fn restart_in_turn(forest: &DomainController) -> anyhow::Result<()> {
     let mut services = parts::services(&format!("writer-{}", forest.id()))?;
@@ -92,11 +134,7 @@ async fn the_passwords_of_service_accounts_change_and_no_operation_fails() -> an
         let _enough = enough.clone().drop_guard();
         let mut passwords = Vec::new();
         for account in ACCOUNTS {
-            let old = fs::read_to_string(secret(forest, account)?)?;
-            let new = fresh_password();
-            put(&secret(forest, &format!("{account}-next"))?, &new)?;
-            forest.set_password(&forest.named(account), &new).await?;
-            passwords.push((account, old, new));
+            passwords.push((account, Changed::change(forest, account).await?));
         }
         restart_in_turn(forest).await?;
         next_in_use(forest, 1.0).await?;
@@ -106,10 +144,10 @@ async fn the_passwords_of_service_accounts_change_and_no_operation_fails() -> an
 
         // the files follow, and nothing is started again for that
         let services = Services::now(&[])?;
-        for (account, old, new) in &passwords {
-            put(&secret(forest, account)?, new)?;
-            fs::remove_file(secret(forest, &format!("{account}-next"))?)?;
-            let opens = forest.opens(&forest.named(account), old.trim_end()).await?;
+        for (account, changed) in &passwords {
+            changed.follow()?;
+            let old = changed.old.trim_end();
+            let opens = forest.opens(&forest.named(account), old).await?;
             ensure!(!opens, "{account} still signs in with the old password");
         }
         next_in_use(forest, 0.0).await?;
