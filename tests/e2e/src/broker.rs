@@ -95,7 +95,8 @@ impl Broker {
             let queue = format!("{queues}/{name}");
             until(&format!("{name} is empty"), PATIENCE, || async {
                 let told = self.ask(Method::GET, &queue, &json!({})).await?;
-                Ok((told["messages"] == 0).then_some(()))
+                let empty = told.get("messages") == Some(&json!(0));
+                Ok(empty.then_some(()))
             })
             .await?;
             self.ask(Method::DELETE, &queue, &json!({})).await?;

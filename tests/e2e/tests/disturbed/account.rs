@@ -1,6 +1,7 @@
 //! A service account's password is changed, and a forest's authority, while operations run.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, OpenOptions},
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
@@ -72,31 +73,42 @@ async fn next_in_use(forest: &DomainController, expected: f64) -> anyhow::Result
     .await
 }
 
-/// A new password that the directory has; the files of the account follow also by a test that fails.
+/// A service account's new password; its files go with what the directory has also by a test that fails.
 struct Changed {
+    account: String,
     file: PathBuf,
     next: PathBuf,
     old: String,
     new: String,
+    is_in_directory: bool,
 }
 
 impl Changed {
-    async fn change(forest: &DomainController, account: &str) -> anyhow::Result<Self> {
-        let next = secret(forest, &format!("{account}-next"))?;
+    /// The services are told of it.
+    fn announce(forest: &DomainController, account: &str) -> anyhow::Result<Self> {
         let file = secret(forest, account)?;
-        let (old, new) = (fs::read_to_string(&file)?, fresh_password());
-        put(&next, &new)?;
-        forest.set_password(&forest.named(account), &new).await?;
-        Ok(Self {
+        let changed = Self {
+            account: forest.named(account),
+            next: secret(forest, &format!("{account}-next"))?,
+            old: fs::read_to_string(&file)?,
             file,
-            next,
-            old,
-            new,
-        })
+            new: fresh_password(),
+            is_in_directory: false,
+        };
+        put(&changed.next, &changed.new)?;
+        Ok(changed)
+    }
+
+    async fn in_directory(&mut self, forest: &DomainController) -> anyhow::Result<()> {
+        forest.set_password(&self.account, &self.new).await?;
+        self.is_in_directory = true;
+        Ok(())
     }
 
     fn follow(&self) -> anyhow::Result<()> {
-        put(&self.file, &self.new)?;
+        if self.is_in_directory {
+            put(&self.file, &self.new)?;
+        }
         fs::remove_file(&self.next)?;
         Ok(())
     }
@@ -110,6 +122,28 @@ impl Drop for Changed {
             eprintln!("{} stays as it was: {error}", self.file.display());
         }
     }
+}
+
+/// How often each service that signs in there has said that it knows other passwords.
+fn changes_told(forest: &DomainController) -> anyhow::Result<BTreeMap<String, usize>> {
+    let place = Place::of_this_repository()?;
+    let writers = format!("writer-{}-", forest.id());
+    let [writing, reading] = ACCOUNTS.map(|account| format!("\"{}\"", forest.named(account)));
+    let mut told = BTreeMap::new();
+    for service in Lab::load()?.services {
+        let account = match &service.name {
+            name if name.starts_with(&writers) => &writing,
+            name if name.starts_with("resolver-") => &reading,
+            _ => continue,
+        };
+        let lines = fs::read_to_string(place.log(&service.name))?
+            .lines()
+            .filter(|line| line.contains("the service account's passwords changed"))
+            .filter(|line| line.contains(account.as_str()))
+            .count();
+        told.insert(service.name, lines);
+    }
+    Ok(told)
 }
 
 /// Every service that signs in there, one after the other: each has to sign in anew.
@@ -132,9 +166,20 @@ async fn the_passwords_of_service_accounts_change_and_no_operation_fails() -> an
     let enough = CancellationToken::new();
     let rotating = async {
         let _enough = enough.clone().drop_guard();
+        let before = changes_told(forest)?;
         let mut passwords = Vec::new();
         for account in ACCOUNTS {
-            passwords.push((account, Changed::change(forest, account).await?));
+            passwords.push(Changed::announce(forest, account)?);
+        }
+        // only who knows the next one can try it
+        until("every service knows the next", PATIENCE, || async {
+            let told = changes_told(forest)?;
+            let known = { before.iter() }.all(|(name, lines)| told.get(name) > Some(lines));
+            Ok(known.then_some(()))
+        })
+        .await?;
+        for changed in &mut passwords {
+            changed.in_directory(forest).await?;
         }
         restart_in_turn(forest).await?;
         next_in_use(forest, 1.0).await?;
@@ -144,10 +189,10 @@ async fn the_passwords_of_service_accounts_change_and_no_operation_fails() -> an
 
         // the files follow, and nothing is started again for that
         let services = Services::now(&[])?;
-        for (account, changed) in &passwords {
+        for changed in &passwords {
             changed.follow()?;
-            let old = changed.old.trim_end();
-            let opens = forest.opens(&forest.named(account), old).await?;
+            let (account, old) = (&changed.account, changed.old.trim_end());
+            let opens = forest.opens(account, old).await?;
             ensure!(!opens, "{account} still signs in with the old password");
         }
         next_in_use(forest, 0.0).await?;
