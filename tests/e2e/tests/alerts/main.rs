@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use e2e::{DomainController, Event, Prometheus, World, fresh_password, parts, until};
+use e2e::{Broker, DomainController, Event, Prometheus, World, fresh_password, parts, until};
 use serde_json::Value;
 
 /// Held by every test: each breaks what the others need.
@@ -123,6 +123,10 @@ async fn a_forest_without_writers() -> anyhow::Result<()> {
     let _alone = ALONE.lock().await;
     let world = World::enter().await?;
     let forest = ill(&world)?;
+    // a forest that was taken out before is without writers until its queue is deleted: as the runbook says
+    Broker::of_the_lab()?
+        .delete_queues_of_removed_forests()
+        .await?;
     let mut watch = Watch::begin("WritebackNoWriter").await?;
     // nobody restarts them
     let supervisor = parts::Stopped::stop(vec![parts::supervisor()?])?;
