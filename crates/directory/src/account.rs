@@ -71,6 +71,8 @@ pub struct Account {
     pub expires: Option<OffsetDateTime>,
     pub password_never_expires: bool,
     pub smart_card_required: bool,
+    /// "Account is sensitive and cannot be delegated"; no matter for a password.
+    pub not_delegated: bool,
     pub is_person: bool,
     /// Which domain controller answered; `pwd_last_set` is to be read by its clock.
     pub domain_controller: String,
@@ -87,6 +89,7 @@ const ACCOUNT_DISABLED: u32 = 0x2; // MS-ADTS 2.2.16, ADS_UF_ACCOUNT_DISABLE
 const LOCKED_OUT: u32 = 0x10; // MS-ADTS 3.1.1.4.5.17, ADS_UF_LOCKOUT
 const DONT_EXPIRE_PASSWORD: u32 = 0x1_0000; // MS-ADTS 2.2.16
 const SMARTCARD_REQUIRED: u32 = 0x4_0000;
+const NOT_DELEGATED: u32 = 0x10_0000;
 /// Of another domain, a workstation, a domain controller: accounts that no person signs in with.
 const TRUST_ACCOUNTS: u32 = 0x800 | 0x1000 | 0x2000;
 
@@ -156,6 +159,7 @@ pub(crate) fn account(entry: &Entry, domain_controller: &str) -> Option<Account>
         expires: file_time(entry.text("accountExpires")),
         password_never_expires: has_flag(entry, DONT_EXPIRE_PASSWORD),
         smart_card_required: has_flag(entry, SMARTCARD_REQUIRED),
+        not_delegated: has_flag(entry, NOT_DELEGATED),
         is_person: is_person(entry),
         domain_controller: domain_controller.to_owned(),
     })

@@ -29,6 +29,22 @@ pub struct ControllerReport {
     pub asking: usize,
 }
 
+impl ControllerReport {
+    /// Without scheme and port; an IPv6 literal cannot be configured.
+    pub fn host(&self) -> &str {
+        let (_, address) = self
+            .endpoint
+            .split_once("://")
+            .unwrap_or(("", &self.endpoint));
+        address.split(':').next().unwrap_or(address)
+    }
+
+    /// Its clock less that of whoever asked it, in milliseconds; none while it lets nobody in.
+    pub fn clock_skew_ms(&self) -> Option<i64> {
+        self.facts.clock_skew_ms.filter(|_| self.bound > 0)
+    }
+}
+
 /// What one service sees.
 #[derive(Clone, Copy)]
 pub(crate) struct Sight<'a> {

@@ -20,6 +20,8 @@ pub struct DomainReport {
     pub controllers: Vec<ControllerReport>,
     /// How old the oldest index of its anchors is.
     pub anchors_age: Option<Duration>,
+    /// How many of those that can be worked with do not know policy hints, if they are required.
+    pub without_policy_hints: usize,
 }
 
 impl DomainReport {
@@ -55,25 +57,33 @@ pub(crate) fn report(
         .filter_map(|(_, domain)| domain.anchors_age_ms)
         .max()
         .map(Duration::from_millis);
-    let hints_required = live.iter().any(|(_, forest)| forest.policy_hints_required);
+    let without_policy_hints = if live.iter().any(|(_, forest)| forest.policy_hints_required) {
+        let unhinted = |one: &&ControllerReport| one.facts.policy_hints == Some(false);
+        usable(&controllers).filter(unhinted).count()
+    } else {
+        0
+    };
     DomainReport {
         name: name.to_owned(),
-        verdict: verdict(&controllers, anchors_age, hints_required),
+        verdict: verdict(&controllers, anchors_age, without_policy_hints),
         controllers,
         anchors_age,
+        without_policy_hints,
     }
+}
+
+fn usable(controllers: &[ControllerReport]) -> impl Iterator<Item = &ControllerReport> {
+    let can_be_worked_with = |one: &&ControllerReport| one.verdict.level() < Level::Down;
+    controllers.iter().filter(can_be_worked_with)
 }
 
 fn verdict(
     controllers: &[ControllerReport],
     anchors_age: Option<Duration>,
-    hints_required: bool,
+    without_policy_hints: usize,
 ) -> Verdict {
     let mut findings = Vec::new();
-    let usable: Vec<&ControllerReport> = controllers
-        .iter()
-        .filter(|controller| controller.verdict.level() < Level::Down)
-        .collect();
+    let usable: Vec<&ControllerReport> = usable(controllers).collect();
     if controllers.is_empty() {
         findings.push(Finding::degraded(
             "its domain controllers were not asked yet",
@@ -107,20 +117,21 @@ fn verdict(
             ));
         }
     }
-    let unhinted = |controller: &&&ControllerReport| controller.facts.policy_hints == Some(false);
-    let without_hints = usable.iter().filter(unhinted).count();
-    if hints_required && without_hints > 0 {
+    if without_policy_hints > 0 {
         let (what, act) = (
             "policy hints are required, and not known to",
             "update it, or set policy_hints to when-available: `writebackctl reason directory-misconfigured`",
         );
-        findings.push(if without_hints == usable.len() {
+        findings.push(if without_policy_hints == usable.len() {
             Finding::down(
                 format!("{what} any domain controller: resets are refused"),
                 act,
             )
         } else {
-            Finding::degraded(format!("{what} {without_hints} of {}", usable.len()), act)
+            Finding::degraded(
+                format!("{what} {without_policy_hints} of {}", usable.len()),
+                act,
+            )
         });
     }
     if let Some(age) = anchors_age.filter(|age| *age > ANCHORS_WITHIN) {

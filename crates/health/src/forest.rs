@@ -48,6 +48,13 @@ pub struct Figures {
     pub keys: Vec<(String, Option<i64>)>,
 }
 
+impl Figures {
+    /// Of the key that callers seal to. Below zero it is overdue; none if nobody says when it was made.
+    pub fn newest_key_days_left(&self) -> Option<i64> {
+        self.keys.last().and_then(|(_, days)| *days)
+    }
+}
+
 impl ForestReport {
     pub fn level(&self) -> Level {
         self.verdict.level()

@@ -235,13 +235,20 @@ fn what_is_sealed_to_must_be_what_can_be_opened() {
             }
         });
     };
-    expect(
+    let overdue = expect(
         ending,
         Corp,
         Degraded,
         "should have been replaced 10 days ago",
         Degraded,
     );
+    assert_eq!(corp(&overdue).figures.newest_key_days_left(), Some(-10));
+    let mut ageless = well();
+    forests(&mut ageless, "intake", |forest| {
+        forest.keys[1].made_at = None;
+    });
+    let report = judge(&ageless);
+    assert_eq!(corp(&report).figures.newest_key_days_left(), None);
 }
 
 #[test]

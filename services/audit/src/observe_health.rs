@@ -1,6 +1,8 @@
 //! Heartbeats and verdicts as metrics: what cannot be scraped, in a forest nobody can dial into, is
 //! told here.
 
+mod forests;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use health::{Level, is_alive, kind_name};
@@ -59,6 +61,7 @@ pub(crate) fn observe(standing: &Standing) {
         .with_description("What `writebackctl status` says: 0 healthy, 1 degraded, 2 down")
         .with_callback(move |observer| tell_levels(&levels.now(), observer))
         .build();
+    forests::observe(standing);
 }
 
 fn labels((service, forest): Group) -> [KeyValue; 2] {

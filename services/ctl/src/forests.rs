@@ -75,8 +75,7 @@ impl<'a> Domain<'a> {
 
     /// As the account that writes.
     pub(crate) fn as_writer(&self) -> anyhow::Result<Arc<Directory>> {
-        let password = config::read_secret(&self.forest.account_password_file)?;
-        self.connect_as(&self.forest.account, password)
+        self.connect_with(&self.forest.writing_account())
     }
 
     /// The name of the account the resolver reads as.
@@ -89,13 +88,17 @@ impl<'a> Domain<'a> {
 
     /// As the account that only reads.
     pub(crate) fn as_reader(&self) -> anyhow::Result<Arc<Directory>> {
-        match (
-            &self.forest.reader_account,
-            &self.forest.reader_account_password_file,
-        ) {
-            (Some(account), Some(file)) => self.connect_as(account, config::read_secret(file)?),
-            _ => self.as_writer(),
-        }
+        self.connect_with(&self.forest.reading_account()?)
+    }
+
+    /// With both of its passwords: while the account's is being changed, either may be the right one.
+    fn connect_with(&self, account: &config::AccountFiles) -> anyhow::Result<Arc<Directory>> {
+        let held = account.read()?;
+        let directory = self.connect_as(&account.account, held.password.clone())?;
+        directory
+            .renew_passwords(held.password, held.next_password)
+            .with_context(|| format!("forests `{}`, domain {}", self.forest.id, self.name()))?;
+        Ok(directory)
     }
 
     pub(crate) fn connect_as(

@@ -274,8 +274,8 @@ impl Generate {
 /// The first key of a forest, of the algorithm that every sender knows. Returns its id.
 ///
 /// # Errors
-/// When a file cannot be read or written. That the ledger does not hear of it is none.
-pub(crate) async fn first(
+/// When a file cannot be read or written.
+pub(crate) fn first(
     address: &Address,
     forest: &ForestId,
     private_keys_directory: &Path,
@@ -286,8 +286,12 @@ pub(crate) async fn first(
         public_keys_file: Some(public_keys_file.to_owned()),
     };
     let (kid, _) = make(&places.find(address)?, forest, Algorithm::RsaOaep256)?;
-    record(address, "generated", forest, vec![kid.clone()]).await;
     Ok(kid)
+}
+
+/// Tells the ledger of a key made by [`first`]. If it does not hear of it, the operator does.
+pub(crate) async fn tell(address: &Address, forest: &ForestId, kid: String) {
+    record(address, "generated", forest, vec![kid]).await;
 }
 
 /// The private key first: nothing may ever be sealed to a key that nobody holds.

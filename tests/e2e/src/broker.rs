@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
 
+use crate::wait::until;
+
 const PATIENCE: Duration = Duration::from_secs(15);
 const VIRTUAL_HOST: &str = "writeback";
 /// More than any test publishes between two looks.
@@ -75,6 +77,31 @@ impl Broker {
             broker: self,
             queue,
         })
+    }
+
+    /// The last step of taking a forest out: its queue is deleted, once it is empty.
+    pub async fn delete_queues_of_removed_forests(&self) -> anyhow::Result<()> {
+        let queues = format!("queues/{VIRTUAL_HOST}");
+        let listed = self.ask(Method::GET, &queues, &json!({})).await?;
+        let names = listed.as_array().context("no list of queues")?.iter();
+        let forests = lab::Lab::load()?.forests;
+        for name in names.filter_map(|queue| queue["name"].as_str()) {
+            let Some(forest) = name.strip_prefix("writeback.forest.") else {
+                continue;
+            };
+            if forests.iter().any(|known| known.id == forest) {
+                continue;
+            }
+            let queue = format!("{queues}/{name}");
+            until(&format!("{name} is empty"), PATIENCE, || async {
+                let told = self.ask(Method::GET, &queue, &json!({})).await?;
+                let empty = told.get("messages") == Some(&json!(0));
+                Ok(empty.then_some(()))
+            })
+            .await?;
+            self.ask(Method::DELETE, &queue, &json!({})).await?;
+        }
+        Ok(())
     }
 
     async fn trace(&self, on: bool) -> anyhow::Result<()> {

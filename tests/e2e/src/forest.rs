@@ -260,6 +260,13 @@ impl DomainController {
         identifiers(&self.find(&mut connection, filter).await?)
     }
 
+    /// A built-in account, by its login name.
+    pub async fn built_in(&self, login: &str) -> anyhow::Result<Identifiers> {
+        let mut connection = self.as_administrator().await?;
+        let filter = format!("(sAMAccountName={})", ldap3::ldap_escape(login));
+        identifiers(&self.find(&mut connection, &filter).await?)
+    }
+
     /// A contact beside the people, new if it is not there.
     pub async fn contact(&self, name: &str) -> anyhow::Result<Identifiers> {
         let mut connection = self.as_administrator().await?;

@@ -24,6 +24,7 @@ mod rights;
 pub mod scrape;
 mod seal;
 mod services;
+mod terminal;
 mod wait;
 
 pub use broker::{Broker, Overheard, Published};
@@ -44,6 +45,7 @@ pub use prometheus::{Prometheus, Sample};
 pub use rights::{Expected, Rights};
 pub use seal::HandMade;
 pub use services::Services;
+pub use terminal::Terminal;
 pub use wait::until;
 
 use anyhow::Context;

@@ -1,6 +1,5 @@
 //! The further domains of the first forest: what `add-domains` and `remove-domains` do.
 
-use std::fs;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
@@ -13,7 +12,7 @@ use crate::command::waiting_for;
 use crate::database::run_with_input;
 use crate::forest::{ADDED, FORESTS, FURTHER_DOMAINS, ForestPlan};
 use crate::place::Place;
-use crate::wanted::{Further, Wanted, nobody_asks, running, until};
+use crate::wanted::{Further, Wanted, nobody_asks, remove_folder, running, until};
 use crate::{configuration, services};
 
 const RECEIVE: &str = include_str!("../forest/receive.py");
@@ -108,9 +107,7 @@ pub async fn remove_domains(place: &Place) -> anyhow::Result<()> {
             })
         })
         .await?;
-        let folder = domain.directory(place);
-        fs::remove_dir_all(&folder)
-            .with_context(|| format!("cannot remove {}", folder.display()))?;
+        remove_folder(&domain.directory(place)).await?;
         say(begun, domain, "is gone");
     }
     Ok(())

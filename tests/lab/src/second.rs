@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -18,7 +18,7 @@ use crate::forest::{FORESTS, ForestPlan, settings};
 use crate::place::Place;
 use crate::process::Recipe;
 use crate::secret;
-use crate::wanted::{Wanted, running, until};
+use crate::wanted::{Wanted, remove_folder, running, until};
 
 /// The forest that can have it.
 pub(crate) const OF: &ForestPlan = &FORESTS[0];
@@ -151,7 +151,7 @@ pub async fn add_controller(place: &Place) -> anyhow::Result<()> {
     running(place)?;
     let wanted = Wanted::load(place)?;
     ensure!(!wanted.second_controller, "the lab has it already");
-    remove_leftovers(&directory(place)).await?;
+    remove_folder(&directory(place)).await?;
     join(place).await?;
     say(begun, "has joined");
     wanted.with_second_controller(true).store(place)?;
@@ -180,17 +180,9 @@ pub async fn remove_controller(place: &Place) -> anyhow::Result<()> {
         })
     })
     .await?;
-    remove_leftovers(&directory(place)).await?;
+    remove_folder(&directory(place)).await?;
     say(begun, "is gone");
     Ok(())
-}
-
-/// What the controller's children still write is removed too, once they have ended.
-async fn remove_leftovers(folder: &Path) -> anyhow::Result<()> {
-    until("its folder is gone", async || {
-        !folder.exists() || fs::remove_dir_all(folder).is_ok()
-    })
-    .await
 }
 
 fn say(begun: Instant, what: &str) {

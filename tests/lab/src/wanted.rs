@@ -2,6 +2,7 @@
 //! forest that `add-forest` adds and `remove-forest` takes out.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -149,8 +150,7 @@ pub async fn remove_forest(place: &Place) -> anyhow::Result<()> {
         ADDED.directory(place),
         seals::private_keys_directory(place, ADDED.id),
     ] {
-        fs::remove_dir_all(&folder)
-            .with_context(|| format!("cannot remove {}", folder.display()))?;
+        remove_folder(&folder).await?;
     }
     say(begun, "is gone");
     Ok(())
@@ -191,6 +191,14 @@ pub(crate) fn running(place: &Place) -> anyhow::Result<Lab> {
         "no lab is running: run `make up`"
     );
     Lab::load_from(place)
+}
+
+/// Of a domain controller that has ended: what its children still write is removed too, once they have ended.
+pub(crate) async fn remove_folder(folder: &Path) -> anyhow::Result<()> {
+    until(&format!("{} is gone", folder.display()), async || {
+        !folder.exists() || fs::remove_dir_all(folder).is_ok()
+    })
+    .await
 }
 
 pub(crate) async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {

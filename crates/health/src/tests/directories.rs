@@ -231,7 +231,28 @@ fn policy_hints_matter_where_they_are_required() {
         "not known to 1 of 2",
         Degraded,
     );
-    expect(without("dc"), Domain, Down, "resets are refused", Degraded);
+    let none = expect(without("dc"), Domain, Down, "resets are refused", Degraded);
+    assert_eq!(corp(&none).domains[0].without_policy_hints, 2);
+    let mut not_required = well();
+    controllers(&mut not_required, "", |controller| {
+        controller.policy_hints = Some(false);
+    });
+    let report = judge(&not_required);
+    assert_eq!(corp(&report).domains[0].without_policy_hints, 0);
+}
+
+#[test]
+fn a_clock_is_known_while_its_domain_controller_lets_somebody_in() {
+    let first = |status: &v1::StatusResponse| {
+        let report = judge(status);
+        let controller = &corp(&report).domains[0].controllers[0];
+        (controller.host().to_owned(), controller.clock_skew_ms())
+    };
+    let mut status = well();
+    let host = "dc1.corp.example.com".to_owned();
+    assert_eq!(first(&status), (host.clone(), Some(-200)));
+    controllers(&mut status, "", |dc| fail(dc, Contact::Silent));
+    assert_eq!(first(&status), (host, None));
 }
 
 #[test]

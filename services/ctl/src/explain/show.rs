@@ -287,6 +287,7 @@ fn states(person: &Person<'_>) -> Vec<(&'static str, String)> {
         ("password", password(portrait)),
         ("account expires", expires),
         ("smart card required", yes(account.smart_card_required)),
+        ("may be delegated", yes(!account.not_delegated)),
         (
             "may change its password",
             portrait
@@ -451,6 +452,7 @@ fn person_json(person: &Person<'_>) -> Value {
         "passwordNeverExpires": account.password_never_expires,
         "accountExpires": account.expires.map(moment),
         "smartCardRequired": account.smart_card_required,
+        "mayBeDelegated": !account.not_delegated,
         "mayChangeOwnPassword": portrait.may_change_own,
         "protected": protection(account),
         "inheritsRights": portrait.blocks_inheritance.map(|blocks| !blocks),

@@ -23,7 +23,7 @@ pub(crate) struct Broker {
     pub(crate) url: String,
     pub(crate) username: String,
     pub(crate) password_file: PathBuf,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ca_file: Option<PathBuf>,
 }
 
@@ -31,8 +31,11 @@ pub(crate) struct Broker {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ledger {
     pub(crate) urls: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ca_file: Option<PathBuf>,
+    /// The operator's own token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 /// Whose tokens are accepted.
@@ -119,6 +122,7 @@ impl Answers {
             ledger: file.ledger.map(|ledger| Ledger {
                 urls: ledger.urls,
                 ca_file: ledger.ca_file,
+                token_file: file.ctl.token_file,
             }),
             cloud,
             features: Features::default(),
@@ -139,6 +143,8 @@ struct Configuration {
     #[serde(default)]
     intake: IntakeSection,
     #[serde(default)]
+    ctl: CtlSection,
+    #[serde(default)]
     forests: Vec<ForestSection>,
 }
 
@@ -154,6 +160,11 @@ struct BrokerSection {
 struct LedgerSection {
     urls: Vec<String>,
     ca_file: Option<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+struct CtlSection {
+    token_file: Option<PathBuf>,
 }
 
 #[derive(Default, Deserialize)]

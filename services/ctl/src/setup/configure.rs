@@ -118,14 +118,20 @@ pub(crate) async fn write(
     }
     let after = draft.after()?;
     let places = Places::of(draft, &after)?;
+    let mut made = Vec::new();
+    if let (Some(folder), false) = (places.public.parent(), plan.keys.is_empty()) {
+        // whoever serves the public keys looks into it; the private ones have folders of their own
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
     for forest in &plan.keys {
         let private = places.private.join(forest.as_str());
-        let kid = keys::first(address, forest, &private, &places.public).await?;
+        let kid = keys::first(address, forest, &private, &places.public)?;
         console.say(&format!(
             "  made     key {kid} of {forest}: private in {}, public in {}",
             private.display(),
             places.public.display()
         ))?;
+        made.push((forest, kid));
     }
     if draft.before.as_deref() != Some(after.as_str()) {
         if let Some(before) = &draft.before {
@@ -138,6 +144,10 @@ pub(crate) async fn write(
         replace(&draft.config, 0o644, after.as_bytes())
             .with_context(|| draft.config.display().to_string())?;
         console.say(&format!("  written  {}", draft.config.display()))?;
+    }
+    // the way to the ledger is in the configuration, which was not there before
+    for (forest, kid) in made {
+        keys::tell(address, forest, kid).await;
     }
     Ok(())
 }

@@ -40,6 +40,13 @@ pub(crate) fn with(text: Option<&str>, answers: &Answers) -> anyhow::Result<Stri
             path(ledger.ca_file.as_deref())?.as_deref(),
         );
     }
+    if let Some(token) = answers
+        .ledger
+        .as_ref()
+        .and_then(|ledger| ledger.token_file.as_deref())
+    {
+        set(section(root, "ctl")?, "token_file", &shown(token)?);
+    }
     if let Some(cloud) = &answers.cloud {
         let intake = section(root, "intake")?;
         let tokens = section(intake, "tokens")?;

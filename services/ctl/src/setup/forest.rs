@@ -38,13 +38,15 @@ pub(crate) fn account(text: &str) -> Result<String, Complaint> {
 }
 
 pub(crate) fn domain_name(text: &str) -> Result<DomainName, Complaint> {
-    text.parse().map_err(|_| {
-        Complaint::new(
+    match text.parse::<DomainName>() {
+        // one label is the NetBIOS name of a domain
+        Ok(name) if text.contains('.') => Ok(name),
+        _ => Err(Complaint::new(
             "the domain",
             "it is no DNS name of a domain",
             "give the full name, such as corp.example.com, not the short one",
-        )
-    })
+        )),
+    }
 }
 
 /// The addresses of domain controllers, with or without `ldaps://` before them.

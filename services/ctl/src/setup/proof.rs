@@ -70,15 +70,18 @@ impl Found {
     }
 }
 
-/// The settings as they are; None when the ledger does not say.
-pub(crate) async fn features(address: &Address) -> Option<Features> {
+/// The settings as they are.
+///
+/// # Errors
+/// When the ledger does not say.
+pub(crate) async fn features(address: &Address) -> anyhow::Result<Features> {
     let asking = async {
         let mut client = SettingsClient::new(address.connect().await?);
         let request = bounded(v1::GetSettingsRequest {}, ANSWER_TIME_OUT);
         answer(client.get_settings(request), ANSWER_TIME_OUT).await
     };
-    let values = timeout(ANSWER_TIME_OUT, asking).await.ok()?.ok()?;
-    Some(Features {
+    let values = timeout(ANSWER_TIME_OUT, asking).await??;
+    Ok(Features {
         password_writeback: values.writeback,
         unlock_without_reset: values.unlock_without_reset,
     })
@@ -129,10 +132,9 @@ async fn directories(
         let name = domain.name();
         let again = || format!("{command} setup, and change forest {}", domain.forest.id);
         let mut signed_in = true;
-        for (who, directory) in [
-            (domain.forest.account.as_str(), domain.as_writer()),
-            (domain.reader(), domain.as_reader()),
-        ] {
+        let writer = (domain.forest.account.as_str(), domain.as_writer());
+        let reader = (domain.reader() != writer.0).then(|| (domain.reader(), domain.as_reader()));
+        for (who, directory) in [writer].into_iter().chain(reader) {
             let probed = match directory {
                 Ok(directory) => directory.probe().await.map_err(anyhow::Error::from),
                 Err(error) => Err(error),
@@ -257,16 +259,16 @@ async fn settings(
 ) -> anyhow::Result<()> {
     let word = |on: bool| if on { "on" } else { "off" };
     let commands = format!(
-        "once audit runs: writebackctl settings set writeback {}; writebackctl settings set unlock-without-reset {}",
+        "with a token that audit takes: writebackctl settings set writeback {}; writebackctl settings set unlock-without-reset {}",
         word(wanted.password_writeback),
         word(wanted.unlock_without_reset)
     );
-    let Some(now) = features(address).await else {
-        return found.missing(
-            console,
-            "the audit service, which keeps the settings".to_owned(),
-            commands,
-        );
+    let now = match features(address).await {
+        Ok(now) => now,
+        Err(error) => {
+            let what = format!("the settings, which the audit service keeps: {error:#}");
+            return found.missing(console, what, commands);
+        }
     };
     if now != *wanted {
         let request = v1::SetSettingsRequest {

@@ -52,6 +52,7 @@ fn account() -> Account {
         expires: None,
         password_never_expires: false,
         smart_card_required: false,
+        not_delegated: false,
         is_person: true,
         domain_controller: "ldaps://127.0.0.11:636".to_owned(),
     }

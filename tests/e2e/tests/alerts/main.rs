@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use e2e::{DomainController, Event, Prometheus, World, fresh_password, parts, until};
+use e2e::{Broker, DomainController, Event, Prometheus, World, fresh_password, parts, until};
 use serde_json::Value;
 
 /// Held by every test: each breaks what the others need.
@@ -25,23 +25,40 @@ fn ill(world: &World) -> anyhow::Result<&DomainController> {
 struct Watch {
     prometheus: Prometheus,
     alert: &'static str,
+    /// If only one kind of service is looked at.
+    service: Option<&'static str>,
     since: Instant,
 }
 
 impl Watch {
     /// All is well: it must not be firing.
     async fn begin(alert: &'static str) -> anyhow::Result<Self> {
-        let prometheus = Prometheus::watch(alert).await?;
-        let firing = prometheus.firing(alert).await?;
+        Self::begin_for(alert, None).await
+    }
+
+    async fn begin_for(alert: &'static str, service: Option<&'static str>) -> anyhow::Result<Self> {
+        let watch = Self {
+            prometheus: Prometheus::watch(alert).await?,
+            alert,
+            service,
+            since: Instant::now(),
+        };
+        let firing = watch.firing().await?;
         ensure!(
             firing.is_empty(),
             "{alert} fires while all is well: {firing:?}"
         );
-        Ok(Self {
-            prometheus,
-            alert,
-            since: Instant::now(),
-        })
+        Ok(watch)
+    }
+
+    async fn firing(&self) -> anyhow::Result<Vec<Value>> {
+        let mut firing = self.prometheus.firing(self.alert).await?;
+        firing.retain(|labels| {
+            self.service.is_none_or(|service| {
+                labels.get("service").and_then(Value::as_str) == Some(service)
+            })
+        });
+        Ok(firing)
     }
 
     /// The fault happens now.
@@ -53,7 +70,7 @@ impl Watch {
     async fn fires(&self, forest: Option<&str>) -> anyhow::Result<()> {
         let left = FIRES_WITHIN.saturating_sub(self.since.elapsed());
         until(&format!("{} fires", self.alert), left, || async {
-            let firing = self.prometheus.firing(self.alert).await?;
+            let firing = self.firing().await?;
             let found = firing.iter().any(|labels| {
                 forest.is_none_or(|forest| {
                     labels.get("forest").and_then(Value::as_str) == Some(forest)
@@ -75,7 +92,7 @@ impl Watch {
     /// Until it is over, once the fault is.
     async fn ends(&self) -> anyhow::Result<()> {
         until(&format!("{} ends", self.alert), FIRES_WITHIN, || async {
-            let firing = self.prometheus.firing(self.alert).await?;
+            let firing = self.firing().await?;
             Ok(firing.is_empty().then_some(()))
         })
         .await
@@ -106,6 +123,10 @@ async fn a_forest_without_writers() -> anyhow::Result<()> {
     let _alone = ALONE.lock().await;
     let world = World::enter().await?;
     let forest = ill(&world)?;
+    // a forest that was taken out before is without writers until its queue is deleted: as the runbook says
+    Broker::of_the_lab()?
+        .delete_queues_of_removed_forests()
+        .await?;
     let mut watch = Watch::begin("WritebackNoWriter").await?;
     // nobody restarts them
     let supervisor = parts::Stopped::stop(vec![parts::supervisor()?])?;
@@ -116,6 +137,22 @@ async fn a_forest_without_writers() -> anyhow::Result<()> {
     drop(supervisor);
     fired?;
     parts::gone(&writers).await?;
+    watch.ends().await?;
+    parts::all_ready().await
+}
+
+/// The broker believes that they live; whoever hears heartbeats does not.
+#[tokio::test]
+async fn writers_that_hang() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
+    let world = World::enter().await?;
+    let forest = ill(&world)?;
+    // a replica of audit that a test before this one killed is missed for ten minutes
+    let mut watch = Watch::begin_for("WritebackHeartbeatMissing", Some("writer")).await?;
+    let stopped = parts::Stopped::stop(parts::services(&format!("writer-{}", forest.id()))?)?;
+    watch.fault();
+    watch.fires(Some(forest.id())).await?;
+    drop(stopped);
     watch.ends().await?;
     parts::all_ready().await
 }

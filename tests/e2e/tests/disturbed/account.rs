@@ -1,6 +1,7 @@
 //! A service account's password is changed, and a forest's authority, while operations run.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, OpenOptions},
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
@@ -9,18 +10,20 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use e2e::{DomainController, Event, Measures, Services, World, fresh_password, until};
+use e2e::{Ctl, DomainController, Event, Measures, Services, World, fresh_password, until};
 use lab::{Lab, Place};
 use operation::Reason;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ALONE, forests::steady, parts, people};
+use crate::{
+    ALONE,
+    forests::{FEWEST, steady},
+    parts, people,
+};
 
 const ACCOUNTS: [&str; 2] = ["svc-writeback", "svc-writeback-read"];
 /// A file is looked at every second, and counts when it was seen twice.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// One after the other while every service is started again twice; a busy machine manages no more.
-const FEWEST: usize = 5;
 const NEXT_IN_USE: &str = "writeback_directory_password_next";
 
 fn secret(forest: &DomainController, name: &str) -> anyhow::Result<PathBuf> {
@@ -46,7 +49,7 @@ fn put(path: &Path, content: &str) -> anyhow::Result<()> {
 
 fn host(forest: &DomainController) -> &str {
     forest
-        .ldaps()
+        .known_as()
         .trim_start_matches("ldaps://")
         .trim_end_matches(":636")
 }
@@ -70,6 +73,79 @@ async fn next_in_use(forest: &DomainController, expected: f64) -> anyhow::Result
     .await
 }
 
+/// A service account's new password; its files go with what the directory has also by a test that fails.
+struct Changed {
+    account: String,
+    file: PathBuf,
+    next: PathBuf,
+    old: String,
+    new: String,
+    is_in_directory: bool,
+}
+
+impl Changed {
+    /// The services are told of it.
+    fn announce(forest: &DomainController, account: &str) -> anyhow::Result<Self> {
+        let file = secret(forest, account)?;
+        let changed = Self {
+            account: forest.named(account),
+            next: secret(forest, &format!("{account}-next"))?,
+            old: fs::read_to_string(&file)?,
+            file,
+            new: fresh_password(),
+            is_in_directory: false,
+        };
+        put(&changed.next, &changed.new)?;
+        Ok(changed)
+    }
+
+    async fn in_directory(&mut self, forest: &DomainController) -> anyhow::Result<()> {
+        forest.set_password(&self.account, &self.new).await?;
+        self.is_in_directory = true;
+        Ok(())
+    }
+
+    fn follow(&self) -> anyhow::Result<()> {
+        if self.is_in_directory {
+            put(&self.file, &self.new)?;
+        }
+        fs::remove_file(&self.next)?;
+        Ok(())
+    }
+}
+
+impl Drop for Changed {
+    fn drop(&mut self) {
+        if self.next.exists()
+            && let Err(error) = self.follow()
+        {
+            eprintln!("{} stays as it was: {error}", self.file.display());
+        }
+    }
+}
+
+/// How often each service that signs in there has said that it knows other passwords.
+fn changes_told(forest: &DomainController) -> anyhow::Result<BTreeMap<String, usize>> {
+    let place = Place::of_this_repository()?;
+    let writers = format!("writer-{}-", forest.id());
+    let [writing, reading] = ACCOUNTS.map(|account| format!("\"{}\"", forest.named(account)));
+    let mut told = BTreeMap::new();
+    for service in Lab::load()?.services {
+        let account = match &service.name {
+            name if name.starts_with(&writers) => &writing,
+            name if name.starts_with("resolver-") => &reading,
+            _ => continue,
+        };
+        let lines = fs::read_to_string(place.log(&service.name))?
+            .lines()
+            .filter(|line| line.contains("the service account's passwords changed"))
+            .filter(|line| line.contains(account.as_str()))
+            .count();
+        told.insert(service.name, lines);
+    }
+    Ok(told)
+}
+
 /// Every service that signs in there, one after the other: each has to sign in anew.
 async fn restart_in_turn(forest: &DomainController) -> anyhow::Result<()> {
     let mut services = parts::services(&format!("writer-{}", forest.id()))?;
@@ -90,23 +166,33 @@ async fn the_passwords_of_service_accounts_change_and_no_operation_fails() -> an
     let enough = CancellationToken::new();
     let rotating = async {
         let _enough = enough.clone().drop_guard();
+        let before = changes_told(forest)?;
         let mut passwords = Vec::new();
         for account in ACCOUNTS {
-            let old = fs::read_to_string(secret(forest, account)?)?;
-            let new = fresh_password();
-            put(&secret(forest, &format!("{account}-next"))?, &new)?;
-            forest.set_password(&forest.named(account), &new).await?;
-            passwords.push((account, old, new));
+            passwords.push(Changed::announce(forest, account)?);
+        }
+        // only who knows the next one can try it
+        until("every service knows the next", PATIENCE, || async {
+            let told = changes_told(forest)?;
+            let known = { before.iter() }.all(|(name, lines)| told.get(name) > Some(lines));
+            Ok(known.then_some(()))
+        })
+        .await?;
+        for changed in &mut passwords {
+            changed.in_directory(forest).await?;
         }
         restart_in_turn(forest).await?;
         next_in_use(forest, 1.0).await?;
+        // the operator's commands sign in with it too
+        let check = ["permissions", "check", "--forest", forest.id()];
+        Ctl::of_the_lab()?.run(&check).await?.expect(0)?;
 
         // the files follow, and nothing is started again for that
         let services = Services::now(&[])?;
-        for (account, old, new) in &passwords {
-            put(&secret(forest, account)?, new)?;
-            fs::remove_file(secret(forest, &format!("{account}-next"))?)?;
-            let opens = forest.opens(&forest.named(account), old.trim_end()).await?;
+        for changed in &passwords {
+            changed.follow()?;
+            let (account, old) = (&changed.account, changed.old.trim_end());
+            let opens = forest.opens(account, old).await?;
             ensure!(!opens, "{account} still signs in with the old password");
         }
         next_in_use(forest, 0.0).await?;

@@ -1,8 +1,8 @@
 //! Accounts that a password alone does not open, or whose settings overrule what was asked: the
 //! directory carries the write out, and the answer says what it is worth.
 
-use anyhow::ensure;
-use e2e::{Answer, DomainController, Event, Person, SignIn, World, fresh_password};
+use anyhow::{Context as _, ensure};
+use e2e::{Answer, Ctl, DomainController, Event, Person, SignIn, World, fresh_password};
 use operation::Reason;
 use uuid::Uuid;
 
@@ -128,4 +128,58 @@ async fn who_is_in_a_protected_group_through_another_is_left_alone() -> anyhow::
         forest.prove(name, &person.password, &new).await?;
     }
     Ok(())
+}
+
+/// The keys of Kerberos and the forest's first administrator: whoever could set those passwords has the forest.
+#[tokio::test]
+async fn krbtgt_and_the_built_in_administrator_are_nobodys_to_reset() -> anyhow::Result<()> {
+    let world = World::enter().await?;
+    for forest in &world.forests {
+        for login in ["krbtgt", "Administrator"] {
+            let account = forest.built_in(login).await?;
+            let sid = account.security_identifier.context("no SID")?;
+            let named = |event: Event| {
+                event
+                    .without("userPrincipalName")
+                    .naming("securityIdentifier", &sid)
+            };
+            for event in [
+                Event::reset("", &fresh_password()),
+                Event::reset("", &fresh_password()).by_administrator(),
+                Event::unlock(""),
+            ] {
+                let answer = world.door.send(&named(event)).await?;
+                answer
+                    .expect_refused(422, Reason::ProtectedAccount)
+                    .with_context(|| login)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is no matter for a password does not stop one.
+#[tokio::test]
+async fn who_is_not_to_be_delegated_is_told_so_and_reset_all_the_same() -> anyhow::Result<()> {
+    const NOT_DELEGATED: &str = "1049088"; // 0x100000 and an ordinary account's 0x200
+
+    let world = World::enter().await?;
+    let forest = world.forest()?;
+    let person = hire(forest, "sensitive").await?;
+    forest
+        .set(&person, "userAccountControl", NOT_DELEGATED)
+        .await?;
+    let name = &person.user_principal_name;
+    let (_, explained) = Ctl::of_the_lab()?.json(&["explain", name]).await?;
+    ensure!(
+        explained.to_string().contains("\"mayBeDelegated\":false"),
+        "{explained:#}"
+    );
+    let new = fresh_password();
+    world
+        .door
+        .send(&Event::reset(name, &new))
+        .await?
+        .expect_applied()?;
+    forest.prove(name, &person.password, &new).await
 }

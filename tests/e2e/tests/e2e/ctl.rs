@@ -10,6 +10,7 @@ mod prompt;
 mod proving;
 mod reading;
 mod sending;
+mod setup;
 mod status;
 mod tailing;
 mod wrong_use;

@@ -30,4 +30,5 @@ mod remembered;
 mod stalled;
 mod start_tls;
 mod tls;
+mod told_once;
 mod traced;

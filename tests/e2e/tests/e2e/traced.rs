@@ -220,7 +220,7 @@ fn by_the_conventions(trace: &[Seen], forest: &DomainController) -> anyhow::Resu
 }
 
 /// A line of a service's log about this operation.
-fn logged(id: &str) -> anyhow::Result<Vec<(String, Value)>> {
+pub(crate) fn logged(id: &str) -> anyhow::Result<Vec<(String, Value)>> {
     let place = Place::of_this_repository()?;
     let mut found = Vec::new();
     for service in Lab::load()?.services {

@@ -61,7 +61,16 @@ impl Talkative {
                 let path = place.log(&name);
                 OpenOptions::new().create(true).append(true).open(path)
             };
-            let child = Command::new(place.binary(&format!("writeback-{kind}")))
+            let mut command = Command::new(place.binary(&format!("writeback-{kind}")));
+            if kind != "audit" {
+                // audit knows who asks it by a certificate
+                let certificate = place.path(format!("services/{kind}.pem"));
+                let key = place.path(format!("services/{kind}.key"));
+                command
+                    .env("WRITEBACK_LEDGER__CERTIFICATE_FILE", certificate)
+                    .env("WRITEBACK_LEDGER__KEY_FILE", key);
+            }
+            let child = command
                 .arg("--config")
                 .arg(place.path("config.toml"))
                 .envs(environment)

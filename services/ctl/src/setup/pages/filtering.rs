@@ -50,7 +50,14 @@ fn choose(console: &mut Console<'_>, domain: &Domain, units: &[Unit]) -> Result<
         let indent = "  ".repeat(unit.depth);
         console.say(&format!("  {:>4}  {indent}{}", index + 1, unit.name))?;
     }
-    let included = shown(&domain.include, units).unwrap_or_else(|| "all".to_owned());
+    let whole = domain.name.distinguished_name();
+    let include: Vec<String> = domain
+        .include
+        .iter()
+        .filter(|dn| !dn.eq_ignore_ascii_case(&whole))
+        .cloned()
+        .collect();
+    let included = shown(&include, units).unwrap_or_else(|| "all".to_owned());
     let include = console.ask_for(
         "Included: `all`, or numbers such as 1, 3-5",
         Some(&included),

@@ -61,6 +61,10 @@ pub(super) fn show(console: &mut Console<'_>, draft: &mut Draft) -> Result<(), L
                 "The certificate authority of its certificate, a PEM file",
                 Some(""),
             )?),
+            token_file: path(console.ask(
+                "The file with your own token for it; without one the settings stay as they are",
+                Some(""),
+            )?),
         });
     }
     console.ask("Continue", Some("yes"))?;

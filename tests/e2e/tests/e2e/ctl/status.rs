@@ -1,15 +1,10 @@
 //! `status` of a healthy lab: everybody is there, and the picture on a terminal ends when it is asked to.
 
-use std::{process::Stdio, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use e2e::{Ctl, World, until};
+use e2e::{Ctl, Terminal, World, until};
 use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    process::{Child, ChildStdin, ChildStdout, Command},
-    time::timeout,
-};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -82,76 +77,10 @@ async fn a_healthy_lab_is_healthy_and_everybody_is_named() -> anyhow::Result<()>
     Ok(())
 }
 
-/// `status` on a terminal of its own, as script(1) makes one.
-struct Live {
-    child: Child,
-    keyboard: ChildStdin,
-    terminal: ChildStdout,
-    seen: String,
-}
-
-impl Live {
-    fn begin(environment: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let words = Ctl::of_the_lab()?.words(&["status", "--every", "1"]);
-        let words: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
-        let mut child = Command::new("script")
-            .args([
-                "--quiet",
-                "--return",
-                "--command",
-                &words.join(" "),
-                "/dev/null",
-            ])
-            .envs(environment.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        Ok(Self {
-            keyboard: child.stdin.take().context("no keyboard")?,
-            terminal: child.stdout.take().context("no terminal")?,
-            child,
-            seen: String::new(),
-        })
-    }
-
-    /// Reads until this was shown so often.
-    async fn shows(&mut self, text: &str, times: usize) -> anyhow::Result<()> {
-        let reading = async {
-            let mut piece = [0_u8; 4096];
-            while self.seen.matches(text).count() < times {
-                let length = self.terminal.read(&mut piece).await?;
-                ensure!(length > 0, "the terminal is closed");
-                let piece = piece.get(..length).unwrap_or(&[]);
-                self.seen.push_str(&String::from_utf8_lossy(piece));
-            }
-            Ok(())
-        };
-        let shown = timeout(PATIENCE, reading)
-            .await
-            .map_err(anyhow::Error::from);
-        shown
-            .flatten()
-            .with_context(|| format!("no {text:?} in {:?}", self.seen))
-    }
-
-    async fn press(&mut self, key: &[u8]) -> anyhow::Result<()> {
-        self.keyboard.write_all(key).await?;
-        Ok(self.keyboard.flush().await?)
-    }
-
-    /// Its exit code, and all that was shown.
-    async fn end(mut self) -> anyhow::Result<(Option<i32>, String)> {
-        let mut rest = Vec::new();
-        let ending = async {
-            self.terminal.read_to_end(&mut rest).await?;
-            self.child.wait().await
-        };
-        let status = timeout(PATIENCE, ending)
-            .await
-            .context("it does not end")??;
-        Ok((status.code(), self.seen + &String::from_utf8_lossy(&rest)))
-    }
+/// `status` on a terminal of its own.
+fn live(environment: &[(&str, &str)]) -> anyhow::Result<Terminal> {
+    let words = Ctl::of_the_lab()?.words(&["status", "--every", "1"]);
+    Terminal::begin(&words, environment)
 }
 
 const OTHER_SCREEN: &str = "\u{1b}[?1049h";
@@ -161,7 +90,7 @@ const FIRST_SCREEN: &str = "\u{1b}[?1049l";
 async fn the_live_view_is_drawn_again_until_a_key_ends_it() -> anyhow::Result<()> {
     let _world = World::enter().await?;
     for key in [b"q", b"\x03"] {
-        let mut live = Live::begin(&[])?;
+        let mut live = live(&[])?;
         live.shows("q or Ctrl-C ends", 2).await?;
         live.press(key).await?;
         let (code, seen) = live.end().await?;
@@ -184,7 +113,7 @@ async fn the_live_view_is_drawn_again_until_a_key_ends_it() -> anyhow::Result<()
 #[tokio::test]
 async fn who_wants_no_colour_gets_none() -> anyhow::Result<()> {
     let _world = World::enter().await?;
-    let mut plain = Live::begin(&[("NO_COLOR", "1")])?;
+    let mut plain = live(&[("NO_COLOR", "1")])?;
     plain.shows("q or Ctrl-C ends", 1).await?;
     plain.press(b"q").await?;
     let (_, seen) = plain.end().await?;
@@ -192,7 +121,7 @@ async fn who_wants_no_colour_gets_none() -> anyhow::Result<()> {
         !seen.contains("\u{1b}[32m") && !seen.contains("\u{1b}[1m"),
         "{seen:?}"
     );
-    let mut coloured = Live::begin(&[])?;
+    let mut coloured = live(&[])?;
     coloured.shows("q or Ctrl-C ends", 1).await?;
     coloured.press(b"q").await?;
     let (_, seen) = coloured.end().await?;
