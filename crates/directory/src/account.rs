@@ -218,10 +218,19 @@ pub(crate) fn is_krbtgt(entry: &Entry) -> bool {
 }
 
 /// Enabled only if the directory says so: without the attribute (no right to read it) it is not.
+/// One that hides it may be enabled: of two accounts that might be meant, none is passed over for that.
 fn enabled(entry: &Entry) -> bool {
     entry
         .bits("userAccountControl")
-        .is_some_and(|bits| bits & ACCOUNT_DISABLED == 0)
+        .is_none_or(|bits| bits & ACCOUNT_DISABLED == 0)
+}
+
+/// Whether we may not read what every user has: nothing can be said of the account then.
+pub(crate) fn hides_its_state(entry: &Entry) -> bool {
+    let is_user = entry
+        .texts("objectClass")
+        .any(|class| class.eq_ignore_ascii_case("user"));
+    is_user && entry.bits("userAccountControl").is_none()
 }
 
 /// inetOrgPerson, computers and managed service accounts are all below `user` in the class tree
@@ -339,6 +348,21 @@ mod tests {
             let entry = entry(&["top", "person", "user"], control);
             assert_eq!(found(&entry).unwrap().is_person, person, "{control}");
         }
+    }
+
+    #[test]
+    fn who_hides_their_state_is_not_taken_for_disabled() {
+        let hidden = Entry::for_test(
+            "CN=Ana,DC=corp,DC=example,DC=com",
+            &[
+                ("objectGUID", vec![vec![1; 16]]),
+                ("objectClass", vec![b"top".to_vec(), b"user".to_vec()]),
+            ],
+        );
+        assert!(hides_its_state(&hidden) && found(&hidden).unwrap().enabled);
+        assert!(!hides_its_state(&entry(&["user"], "514")));
+        let contact = Entry::for_test("CN=K", &[("objectClass", vec![b"contact".to_vec()])]);
+        assert!(!hides_its_state(&contact));
     }
 
     #[test]

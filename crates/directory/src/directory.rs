@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::{
     Account, ConfigurationError, ControllerReport, DirectoryError, Endpoint, Found, Identifier,
     RootDse, Topology,
-    account::{ACCOUNT_ATTRIBUTES, FOUND_ATTRIBUTES, account, found},
+    account::{ACCOUNT_ATTRIBUTES, FOUND_ATTRIBUTES, account, found, hides_its_state},
     clock::ControllerClock,
     connection::Answer,
     controllers::{Controllers, For},
@@ -220,6 +220,15 @@ impl Directory {
         entries
             .first()
             .map(|entry| {
+                if hides_its_state(entry) {
+                    return Err(DirectoryError::Misconfigured {
+                        endpoint: endpoint.clone(),
+                        cause:
+                            "the service account may not read userAccountControl of the person; \
+                                `writebackctl permissions check` says where"
+                                .to_owned(),
+                    });
+                }
                 account(entry, &endpoint).ok_or(DirectoryError::Unexpected {
                     endpoint: endpoint.clone(),
                     cause: "the account came without its objectGUID".to_owned(),

@@ -5,7 +5,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{
     Account, DirectoryError, PwdLastSet, RootDse,
-    account::{account, file_time, pwd_last_set},
+    account::{account, file_time, hides_its_state, pwd_last_set},
     clock::ControllerClock,
     exchange::by_guid,
     filter,
@@ -134,6 +134,11 @@ impl Inspection {
             return Ok(None);
         };
         let entry = &person.entry;
+        if hides_its_state(entry) {
+            return Err(self.misconfigured(
+                "the service account may not read userAccountControl of the person".to_owned(),
+            ));
+        }
         let account = account(entry, &self.domain_controller()).ok_or_else(|| {
             self.misconfigured("the account's objectGUID cannot be read".to_owned())
         })?;

@@ -49,6 +49,11 @@ impl Inspection {
         Ok(domains)
     }
 
+    /// Whether there is an object of this name that the account may see.
+    pub async fn is_there(&self, dn: &str) -> Result<bool, DirectoryError> {
+        Ok(self.one(dn, &["objectClass"]).await?.is_some())
+    }
+
     /// The units of a domain, each after the one that holds it.
     pub async fn units(&self, domain: &DomainName) -> Result<Vec<Unit>, DirectoryError> {
         let base = filter::base(domain);

@@ -108,6 +108,7 @@ pub(crate) fn report(
         }
     }
     findings.extend(of_work(&figures, counted.failed_since));
+    findings.extend(of_switch(id, ledger));
     ForestReport {
         id: id.to_owned(),
         verdict: Verdict::new(findings),
@@ -121,6 +122,21 @@ pub(crate) fn report(
             .cloned()
             .collect(),
     }
+}
+
+/// Turned off for everybody is told of the ledger.
+fn of_switch(id: &str, ledger: Option<&v1::LedgerHealth>) -> Option<Finding> {
+    let settings = ledger?.settings.as_ref()?;
+    let own = settings.forests.iter().find(|own| own.forest == id)?;
+    (!own.writeback).then(|| {
+        Finding::degraded(
+            format!(
+                "writeback is switched off in this forest, by {}",
+                own.changed_by
+            ),
+            "`writebackctl enable --forest` with its id when it may go on",
+        )
+    })
 }
 
 fn figures(

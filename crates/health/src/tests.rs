@@ -305,6 +305,24 @@ fn the_ledger() {
         settings.changed_by = "Ana Lima".to_owned();
     });
     expect(off, Ledger, Degraded, "switched off, by Ana Lima", Degraded);
+    let off_in_corp = |status: &mut v1::StatusResponse| {
+        let ledger = status.ledger.as_mut().unwrap();
+        let settings = ledger.settings.as_mut().unwrap();
+        settings.forests.push(v1::ForestSettings {
+            forest: "corp".to_owned(),
+            writeback: false,
+            unlock_without_reset: true,
+            changed_by: "Ana Lima".to_owned(),
+            ..v1::ForestSettings::default()
+        });
+    };
+    expect(
+        off_in_corp,
+        Corp,
+        Degraded,
+        "switched off in this forest, by Ana Lima",
+        Degraded,
+    );
     let broken = ledger(|ledger| ledger.chain.as_mut().unwrap().problem = "entry 7".to_owned());
     expect(
         broken,

@@ -310,8 +310,26 @@ fn outlook(
             return Err(Refusal::new(Reason::UnlockDisabled, off));
         }
     }
-    if let Err(refusal) = located {
-        return Err(refusal.clone());
+    let located = located.as_ref().map_err(Clone::clone)?;
+    let own = settings.and_then(|settings| {
+        let mut forests = settings.forests.iter();
+        forests.find(|own| own.forest == located.forest.as_str())
+    });
+    if let Some(own) = own {
+        let forest = &located.forest;
+        if !own.writeback {
+            let off = format!(
+                "writeback is turned off in forest {forest}: writebackctl enable --forest {forest}"
+            );
+            return Err(Refusal::new(Reason::WritebackDisabled, off));
+        }
+        if act.kind() == Kind::Unlock && !own.unlock_without_reset {
+            let off = format!(
+                "unlock without reset is turned off in forest {forest}: \
+                 writebackctl settings set unlock-without-reset on --forest {forest}"
+            );
+            return Err(Refusal::new(Reason::UnlockDisabled, off));
+        }
     }
     rules::foretell(act, &person.portrait, terms, OffsetDateTime::now_utc())
 }

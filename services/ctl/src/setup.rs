@@ -9,6 +9,7 @@ mod document;
 mod draft;
 mod forest;
 mod pages;
+mod platform;
 mod proof;
 
 use std::{
@@ -19,7 +20,6 @@ use std::{
 use anyhow::bail;
 
 use self::{
-    answers::Answers,
     console::{Complaint, Console, Leave},
     draft::Draft,
 };
@@ -54,11 +54,12 @@ impl Setup {
             .unwrap_or(Path::new(DEFAULT_CONFIG))
             .to_owned();
         let mut draft = Draft::of(&config)?;
-        draft.answers.features = proof::features(address).await.unwrap_or_default();
+        draft.settings = proof::features(address).await.ok();
+        draft.answers.features = draft.settings.clone().unwrap_or_default();
         let mut console = Console::of_the_terminal();
         match &self.answers {
             Some(path) => {
-                take(&mut draft, Answers::read(path)?);
+                draft.answers = draft.answers.with(path)?;
                 let complaints = check(&draft).await;
                 for complaint in &complaints {
                     console.complain(complaint)?;
@@ -135,25 +136,6 @@ impl View {
     }
 }
 
-/// What the file names takes the place of what was there; forests that it does not name stay.
-fn take(draft: &mut Draft, given: Answers) {
-    let answers = &mut draft.answers;
-    answers.broker = given.broker.or(answers.broker.take());
-    answers.ledger = given.ledger.or(answers.ledger.take());
-    answers.cloud = given.cloud.or(answers.cloud.take());
-    answers.features = given.features;
-    for forest in given.forests {
-        match answers
-            .forests
-            .iter_mut()
-            .find(|known| known.id == forest.id)
-        {
-            Some(known) => *known = forest,
-            None => answers.forests.push(forest),
-        }
-    }
-}
-
 /// The same checks as the pages', all of them.
 async fn check(draft: &Draft) -> Vec<Complaint> {
     let mut complaints = Vec::new();
@@ -164,11 +146,13 @@ async fn check(draft: &Draft) -> Vec<Complaint> {
             format!("add [{field}] to the answers"),
         )
     };
-    if draft.answers.broker.is_none() {
-        complaints.push(missing("broker"));
+    match &draft.answers.broker {
+        None => complaints.push(missing("broker")),
+        Some(broker) => complaints.extend(platform::broker(draft, broker)),
     }
-    if draft.answers.ledger.is_none() {
-        complaints.push(missing("ledger"));
+    match &draft.answers.ledger {
+        None => complaints.push(missing("ledger")),
+        Some(ledger) => complaints.extend(platform::ledger(draft, ledger)),
     }
     match &draft.answers.cloud {
         None => complaints.push(missing("cloud")),
@@ -192,7 +176,10 @@ async fn check(draft: &Draft) -> Vec<Complaint> {
         }
         for domain in &forest.domains {
             let checked = match forest::scope(domain) {
-                Ok(()) => forest::connect(draft, forest, domain).await.map(drop),
+                Ok(()) => match forest::connect(draft, forest, domain).await {
+                    Ok(seen) => seen.holds(domain).await,
+                    Err(complaint) => Err(complaint),
+                },
                 Err(complaint) => Err(complaint),
             };
             complaints.extend(checked.err().map(|complaint| Complaint {

@@ -79,6 +79,10 @@ pub struct Terms<'a> {
     pub administrators_hints: PolicyHints,
 }
 
+/// The directory enforces it all the same.
+const POLICY_UNKNOWN: &str = "the service account may not read the policy: whether it allows a new password now, \
+     and which, is not known; let it read the Password Settings Container";
+
 /// Foretells what the writer would say: remarks on a success, or the refusal. What depends on the
 /// password itself cannot be told.
 ///
@@ -109,6 +113,9 @@ pub fn foretell(
     let mut notes = rights(act, person)?;
     if act.kind() == Kind::Change || hints.is_some() {
         age(person)?;
+    }
+    if act.kind() != Kind::Unlock && person.policy.rules.is_none() {
+        notes.push(POLICY_UNKNOWN.to_owned());
     }
     if act.kind() == Kind::Reset
         && !operation.must_change_at_next_sign_in

@@ -54,10 +54,13 @@ pub fn permit(
         Kind::Unlock => false,
     };
     if account.locked && keeps_lockout {
-        return Err(Refusal::new(
-            Reason::AccountLocked,
-            "the account is locked and was not asked to be unlocked",
-        ));
+        let detail = match operation.kind {
+            Kind::Change => {
+                "the account is locked: it must be unlocked, or its lockout end, before a change"
+            }
+            Kind::Reset | Kind::Unlock => "the account is locked and was not asked to be unlocked",
+        };
+        return Err(Refusal::new(Reason::AccountLocked, detail));
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use chain::{Entry, Tip, signature_is_valid};
 use proto::v1;
 use rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject as _};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::web;
@@ -33,22 +34,30 @@ pub(crate) fn to_json(entry: &v1::LedgerEntry) -> Value {
     })
 }
 
+/// A line as it is written. Another member, or one that is there twice, might be read by somebody else than
+/// by us: neither is an entry.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Line {
+    sequence: i64,
+    at: i64,
+    kind: String,
+    operation_id: Option<String>,
+    content: String,
+    previous: String,
+    hash: String,
+}
+
 fn from_json(line: &str) -> Option<Entry> {
-    let value: Value = serde_json::from_str(line).ok()?;
-    let text = |name: &str| value.get(name)?.as_str().map(str::to_owned);
-    let number = |name: &str| value.get(name)?.as_i64();
-    let operation_id = match value.get("operationId") {
-        None | Some(Value::Null) => None,
-        Some(id) => Some(id.as_str()?.parse().ok()?),
-    };
+    let line: Line = serde_json::from_str(line).ok()?;
     Some(Entry {
-        sequence: number("sequence")?,
-        at: number("at")?,
-        kind: text("kind")?,
-        operation_id,
-        content: text("content")?,
-        previous: hex::decode(text("previous")?).ok()?,
-        hash: hex::decode(text("hash")?).ok()?,
+        sequence: line.sequence,
+        at: line.at,
+        kind: line.kind,
+        operation_id: line.operation_id.map(|id| id.parse()).transpose().ok()?,
+        content: line.content,
+        previous: hex::decode(line.previous).ok()?,
+        hash: hex::decode(line.hash).ok()?,
     })
 }
 
@@ -178,9 +187,6 @@ pub(crate) fn verify(
             u64::try_from(read).unwrap_or(u64::MAX) < LONGEST_LINE,
             "line {number} of the export is too long"
         );
-        if line.trim().is_empty() {
-            continue;
-        }
         let Some(entry) = from_json(&line) else {
             verified.found(format!(
                 "line {number}, after entry {}, is no entry of a ledger",

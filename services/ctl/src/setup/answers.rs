@@ -99,9 +99,18 @@ pub(crate) struct Domain {
 }
 
 impl Answers {
-    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-        toml::from_str(&text).with_context(|| path.display().to_string())
+    /// These answers with those of a file over them: what the file does not name stays, an empty list takes
+    /// away.
+    ///
+    /// # Errors
+    /// When the file cannot be read, has a key that is not known, or the two together leave a hole.
+    pub(crate) fn with(&self, path: &Path) -> anyhow::Result<Self> {
+        let place = || path.display().to_string();
+        let text = std::fs::read_to_string(path).with_context(place)?;
+        let given: toml::Table = toml::from_str(&text).with_context(place)?;
+        let mut all = toml::Table::try_from(self)?;
+        merge(&mut all, given).with_context(place)?;
+        all.try_into().with_context(place)
     }
 
     /// What a configuration file says already. Keys that are none of the wizard's are left alone.
@@ -133,6 +142,47 @@ impl Answers {
     pub(crate) fn forest(&self, id: &ForestId) -> Option<&Forest> {
         self.forests.iter().find(|forest| forest.id == *id)
     }
+}
+
+/// Tables key by key, lists of tables by their `id` or `name`, everything else as a whole.
+fn merge(into: &mut toml::Table, given: toml::Table) -> anyhow::Result<()> {
+    for (key, value) in given {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(known)), toml::Value::Table(given)) => merge(known, given)?,
+            (Some(toml::Value::Array(known)), toml::Value::Array(given))
+                if given.iter().any(toml::Value::is_table) =>
+            {
+                merge_named(&key, known, given)?;
+            }
+            (_, value) => drop(into.insert(key, value)),
+        }
+    }
+    Ok(())
+}
+
+fn merge_named(
+    list: &str,
+    known: &mut Vec<toml::Value>,
+    given: Vec<toml::Value>,
+) -> anyhow::Result<()> {
+    let name = |value: &toml::Value| {
+        let name = value.get("id").or_else(|| value.get("name"))?;
+        name.as_str().map(str::to_owned)
+    };
+    let mut seen = Vec::new();
+    for value in given {
+        let own = name(&value).with_context(|| format!("one of [[{list}]] has no id or name"))?;
+        anyhow::ensure!(!seen.contains(&own), "[[{list}]] has {own} twice");
+        let place = known
+            .iter_mut()
+            .find(|one| name(one).as_ref() == Some(&own));
+        match (place, value) {
+            (Some(toml::Value::Table(known)), toml::Value::Table(given)) => merge(known, given)?,
+            (_, value) => known.push(value),
+        }
+        seen.push(own);
+    }
+    Ok(())
 }
 
 /// The part of the configuration file that the wizard knows; everything else is passed over.
@@ -265,5 +315,43 @@ mod tests {
             error.contains("key_sets") && error.contains("line 4"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_a_file_does_not_name_stays_and_an_empty_list_takes_away() {
+        let folder = std::env::temp_dir().join(format!("answers-{}", uuid::Uuid::now_v7()));
+        let known =
+            Answers::of_configuration(include_str!("../../../../deploy/writeback.toml")).unwrap();
+        let with = |text: &str| {
+            std::fs::write(&folder, text).unwrap();
+            known.with(&folder)
+        };
+        let one =
+            with("[[forests]]\nid = \"corp\"\naccount = \"other@corp.example.com\"\n").unwrap();
+        let (before, after) = (&known.forests[0], &one.forests[0]);
+        assert_eq!(after.account, "other@corp.example.com");
+        assert_eq!(
+            (&after.reader_account, &after.domains),
+            (&before.reader_account, &before.domains)
+        );
+        let domain = "[[forests]]\nid = \"corp\"\n[[forests.domains]]\nname = \"corp.example.com\"\nexclude = []\n";
+        let wider = with(domain).unwrap();
+        assert!(wider.forests[0].domains[0].exclude.is_empty());
+        assert_eq!(
+            wider.forests[0].domains[0].include,
+            before.domains[0].include
+        );
+        for (text, named) in [
+            (
+                "[[forests]]\nid = \"corp\"\n[[forests]]\nid = \"corp\"\n",
+                "twice",
+            ),
+            ("[cloud]\nissuers = \"x\"\n", "issuers"),
+            ("[[forests]]\nid = \"emea\"\n", "ca_file"),
+        ] {
+            let error = format!("{:#}", with(text).unwrap_err());
+            assert!(error.contains(named), "{error}");
+        }
+        drop(std::fs::remove_file(&folder));
     }
 }

@@ -21,6 +21,7 @@ pub(crate) struct Plan {
     changes: Vec<String>,
     secrets: Vec<PathBuf>,
     keys: Vec<ForestId>,
+    settings: Vec<String>,
     config: PathBuf,
 }
 
@@ -42,6 +43,7 @@ impl Plan {
         for forest in &self.keys {
             lines.push(format!("A sealing key is made for {forest}."));
         }
+        lines.extend(self.settings.iter().cloned());
         lines
     }
 }
@@ -59,8 +61,36 @@ pub(crate) fn plan(draft: &Draft) -> anyhow::Result<Plan> {
         } else {
             Vec::new()
         },
+        settings: settings(draft),
         config: draft.config.clone(),
     })
+}
+
+/// What would be turned, for everybody.
+fn settings(draft: &Draft) -> Vec<String> {
+    let Some(now) = &draft.settings else {
+        return Vec::new();
+    };
+    let wanted = &draft.answers.features;
+    let mut lines = Vec::new();
+    for (what, now, wanted) in [
+        (
+            "Password writeback",
+            now.password_writeback,
+            wanted.password_writeback,
+        ),
+        (
+            "Unlock without reset",
+            now.unlock_without_reset,
+            wanted.unlock_without_reset,
+        ),
+    ] {
+        if now != wanted {
+            let to = if wanted { "on" } else { "off" };
+            lines.push(format!("{what} is turned {to}, for everybody."));
+        }
+    }
+    lines
 }
 
 /// Where the keys are.

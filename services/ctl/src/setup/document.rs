@@ -211,7 +211,13 @@ fn set_list(table: &mut (impl TableLike + ?Sized), key: &str, list: &[String]) {
 }
 
 fn set_list_or_remove(table: &mut (impl TableLike + ?Sized), key: &str, list: &[String]) {
-    if list.is_empty() {
+    let was_empty = table
+        .get(key)
+        .and_then(Item::as_array)
+        .is_some_and(Array::is_empty);
+    if list.is_empty() && was_empty {
+        // as it was
+    } else if list.is_empty() {
         table.remove(key);
     } else {
         set_list(table, key, list);

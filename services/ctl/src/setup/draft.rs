@@ -9,13 +9,18 @@ use std::{
 use anyhow::Context as _;
 use secrecy::SecretString;
 
-use super::{answers::Answers, document};
+use super::{
+    answers::{Answers, Features},
+    document,
+};
 
 pub(crate) struct Draft {
     pub(crate) config: PathBuf,
     /// The file as it is; None where there is none yet.
     pub(crate) before: Option<String>,
     pub(crate) answers: Answers,
+    /// The settings as the ledger has them; None where it does not say.
+    pub(crate) settings: Option<Features>,
     /// Typed, not written yet: by the path they go to, as it stands in the answers.
     pub(crate) secrets: BTreeMap<PathBuf, SecretString>,
 }
@@ -39,6 +44,7 @@ impl Draft {
             config: config.to_owned(),
             before,
             answers,
+            settings: None,
             secrets: BTreeMap::new(),
         })
     }

@@ -194,6 +194,30 @@ impl Seen {
         read.await.map_err(|error| unreadable(&error))
     }
 
+    /// Whether everything the scope names is there, in this domain.
+    pub(crate) async fn holds(&self, scope: &Domain) -> Result<(), Complaint> {
+        let complain = |name: &str, problem: &str| {
+            Complaint::new(
+                format!("the scope of {}", scope.name),
+                format!("{name}: {problem}"),
+                "give distinguished names as the directory shows them",
+            )
+        };
+        for name in scope.include.iter().chain(&scope.exclude) {
+            if directory::domain_of(name).as_ref() != Some(&scope.name) {
+                return Err(complain(name, "it is not in this domain"));
+            }
+            let asked = async {
+                let inspection = self.directory.inspect().await?;
+                inspection.is_there(name).await
+            };
+            if !asked.await.map_err(|error| unreadable(&error))? {
+                return Err(complain(name, "there is no such unit"));
+            }
+        }
+        Ok(())
+    }
+
     /// The tree of the domain's organizational units, each after what holds it.
     pub(crate) async fn units(&self) -> Result<Vec<Unit>, Complaint> {
         let read = async {

@@ -174,7 +174,7 @@ async fn directories(
                         missing.join("; ")
                     ),
                     format!(
-                        "{command} permissions grant --forest {} --administrator NAME",
+                        "{command} permissions check --forest {}   names what mends each",
                         domain.forest.id
                     ),
                 )?,

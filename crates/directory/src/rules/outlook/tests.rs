@@ -202,3 +202,25 @@ fn the_states_of_an_account_count_as_they_do_for_the_writer() {
     };
     assert_eq!(with(young), [None, None, None, Some(PasswordPolicy), None]);
 }
+
+#[test]
+fn a_policy_that_cannot_be_read_is_not_taken_for_one_that_allows() {
+    let mut person = person();
+    person.policy.rules = None;
+    let scope = Scope::new(&[], &[]).unwrap();
+    let terms = Terms {
+        scope: &scope,
+        own_accounts: &OwnAccounts::new([]),
+        users_reach_protected: false,
+        administrators_reach_protected: false,
+        users_hints: PolicyHints::Never,
+        administrators_hints: PolicyHints::Never,
+    };
+    for (act, is_noted) in [(Act::Change, true), (Act::Unlock, false)] {
+        let notes = foretell(act, &person, &terms, NOW).unwrap();
+        let is_told = notes
+            .iter()
+            .any(|note| note.contains("may not read the policy"));
+        assert_eq!(is_told, is_noted, "{act:?}: {notes:?}");
+    }
+}

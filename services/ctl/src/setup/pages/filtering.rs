@@ -136,6 +136,9 @@ fn numbers(
                 .ok_or_else(|| complain(format!("{word} is none of the numbers above")))
         };
         let (first, last) = (parse(first)?, parse(last)?);
+        if last < first {
+            return Err(complain(format!("{word} ends before it begins")));
+        }
         chosen.extend(
             units
                 .iter()
@@ -174,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_is_not_on_the_list_is_refused() {
-        for text in ["4", "0", "1-4", "x", "\"OU=A"] {
+        for text in ["4", "0", "1-4", "3-2", "x", "\"OU=A"] {
             assert!(pick(text, &units(), "x").is_err(), "{text}");
         }
     }

@@ -11,7 +11,9 @@ pub(super) fn show(console: &mut Console<'_>, draft: &mut Draft) -> Result<Task,
     console.heading(2, "Tasks")?;
     if draft.before.is_none() {
         console.say("Customize synchronization options: everything is asked, page after page.")?;
-        console.ask("Continue", Some("yes"))?;
+        if !console.yes_or_no("Continue", true)? {
+            return Err(Leave::Back);
+        }
         return Ok(Task::Everything);
     }
     loop {

@@ -6,6 +6,7 @@ use crate::setup::{
     answers::{Broker, Ledger},
     console::{Complaint, Console, Leave},
     draft::Draft,
+    platform,
 };
 
 pub(super) fn show(console: &mut Console<'_>, draft: &mut Draft) -> Result<(), Leave> {
@@ -31,47 +32,86 @@ pub(super) fn show(console: &mut Console<'_>, draft: &mut Draft) -> Result<(), L
     if draft.answers.broker.is_none() {
         console.say("")?;
         console.say("The services meet at a RabbitMQ virtual host.")?;
-        let url = console.ask_for(
-            "Its address",
-            Some("amqps://rabbitmq.example.com:5671/writeback"),
-            broker_url,
-        )?;
-        draft.answers.broker = Some(Broker {
-            url,
-            username: console.ask("The services' user there", Some("writeback"))?,
-            password_file: PathBuf::from(console.ask(
-                "The file with its password",
-                Some("secrets/broker-password"),
-            )?),
-            ca_file: path(console.ask(
-                "The certificate authority of its certificate, a PEM file",
-                Some(""),
-            )?),
+        let mut known = None;
+        draft.answers.broker = Some(loop {
+            let answer = ask_broker(console, known.as_ref())?;
+            let complaints = platform::broker(draft, &answer);
+            if complaints.is_empty() {
+                break answer;
+            }
+            for complaint in &complaints {
+                console.complain(complaint)?;
+            }
+            known = Some(answer);
         });
     }
     if draft.answers.ledger.is_none() {
-        let url = console.ask_for(
-            "The audit service's address",
-            Some("https://audit.example.com:9500"),
-            ledger_url,
-        )?;
-        draft.answers.ledger = Some(Ledger {
-            urls: vec![url],
-            ca_file: path(console.ask(
-                "The certificate authority of its certificate, a PEM file",
-                Some(""),
-            )?),
-            token_file: path(console.ask(
-                "The file with your own token for it; without one the settings stay as they are",
-                Some(""),
-            )?),
+        let mut known = None;
+        draft.answers.ledger = Some(loop {
+            let answer = ask_ledger(console, known.as_ref())?;
+            let complaints = platform::ledger(draft, &answer);
+            if complaints.is_empty() {
+                break answer;
+            }
+            for complaint in &complaints {
+                console.complain(complaint)?;
+            }
+            known = Some(answer);
         });
     }
-    console.ask("Continue", Some("yes"))?;
+    if !console.yes_or_no("Continue", true)? {
+        return Err(Leave::Quit);
+    }
     Ok(())
 }
 
-fn path(text: String) -> Option<PathBuf> {
+fn ask_broker(console: &mut Console<'_>, known: Option<&Broker>) -> Result<Broker, Leave> {
+    let shown = |path: &Option<PathBuf>| {
+        path.as_ref()
+            .map_or_else(String::new, |path| path.display().to_string())
+    };
+    let url = known.map_or("amqps://rabbitmq.example.com:5671/writeback", |broker| {
+        &broker.url
+    });
+    let file = known.map_or_else(
+        || "secrets/broker-password".to_owned(),
+        |broker| broker.password_file.display().to_string(),
+    );
+    Ok(Broker {
+        url: console.ask_for("Its address", Some(url), broker_url)?,
+        username: console.ask(
+            "The services' user there",
+            Some(known.map_or("writeback", |broker| &broker.username)),
+        )?,
+        password_file: PathBuf::from(console.ask("The file with its password", Some(&file))?),
+        ca_file: path(&console.ask(
+            "The certificate authority of its certificate, a PEM file",
+            Some(&known.map_or_else(String::new, |broker| shown(&broker.ca_file))),
+        )?),
+    })
+}
+
+fn ask_ledger(console: &mut Console<'_>, known: Option<&Ledger>) -> Result<Ledger, Leave> {
+    let shown = |path: &Option<PathBuf>| {
+        path.as_ref()
+            .map_or_else(String::new, |path| path.display().to_string())
+    };
+    let url = known.and_then(|ledger| ledger.urls.first());
+    let url = url.map_or("https://audit.example.com:9500", String::as_str);
+    Ok(Ledger {
+        urls: vec![console.ask_for("The audit service's address", Some(url), ledger_url)?],
+        ca_file: path(&console.ask(
+            "The certificate authority of its certificate, a PEM file",
+            Some(&known.map_or_else(String::new, |ledger| shown(&ledger.ca_file))),
+        )?),
+        token_file: path(&console.ask(
+            "The file with your own token for it; without one the settings stay as they are",
+            Some(&known.map_or_else(String::new, |ledger| shown(&ledger.token_file))),
+        )?),
+    })
+}
+
+fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
 }
 
