@@ -257,9 +257,6 @@ async fn a_forest_s_authority_is_followed_as_its_file_changes() -> anyhow::Resul
     })
     .await?;
     drop(replaced);
-    until("they are trusted again", PATIENCE, || async {
-        Ok(unlock().await?.expect_applied().is_ok().then_some(()))
-    })
-    .await?;
+    crate::works_again(&world, forest).await?;
     services.expect_unharmed().await
 }

@@ -84,6 +84,7 @@ async fn a_forest_that_stands_still_holds_up_no_other() -> anyhow::Result<()> {
     for id in flood {
         world.door.ended_operation(&id).await?;
     }
+    crate::works_again(&world, ill).await?;
     settle(&world, &before, &told_before).await?;
     settle(&world, &meanwhile, &told_meanwhile).await?;
     settle(&world, &unaffected, &told_unaffected).await?;
