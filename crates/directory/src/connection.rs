@@ -249,7 +249,7 @@ impl Connection {
             _ => "no cause is given",
         };
         Err(ConnectError::BindRefused(format!(
-            "it refuses the service account: {why} (LDAP result {})",
+            "it refuses the account: {why} (LDAP result {})",
             answer.result
         )))
     }

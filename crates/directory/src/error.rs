@@ -98,7 +98,7 @@ impl ConnectError {
             Self::Unreachable(cause) => DirectoryError::Unavailable { endpoint, cause },
             Self::WrongPassword => DirectoryError::Misconfigured {
                 endpoint,
-                cause: "it refuses the service account: wrong password (LDAP result 49)".to_owned(),
+                cause: "it refuses the account: wrong password (LDAP result 49)".to_owned(),
             },
             Self::Untrusted(cause) | Self::BindRefused(cause) => {
                 DirectoryError::Misconfigured { endpoint, cause }
