@@ -24,14 +24,10 @@ pub struct Terminal {
 impl Terminal {
     pub fn begin(words: &[String], environment: &[(&str, &str)]) -> anyhow::Result<Self> {
         let words: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+        // a shell in between would have a key's signal for itself, and end with 130 whatever the program does
+        let command = format!("exec {}", words.join(" "));
         let mut child = Command::new("script")
-            .args([
-                "--quiet",
-                "--return",
-                "--command",
-                &words.join(" "),
-                "/dev/null",
-            ])
+            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
