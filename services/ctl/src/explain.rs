@@ -8,7 +8,7 @@ use std::io;
 use anyhow::{Context as _, bail};
 use chassis::config::{self, Config, Treatment};
 use directory::{
-    Found, Identifier, PolicyHints,
+    Found, Identifier,
     portrait::Portrait,
     rules::{self, Act, Answer, Located, OwnAccounts, Terms},
     scope::Scope,
@@ -278,17 +278,9 @@ impl Configured {
             own_accounts: &self.own_accounts,
             users_reach_protected: self.users == Treatment::Allow,
             administrators_reach_protected: self.administrators == Treatment::Allow,
-            users_hints: hints(self.hints.users),
-            administrators_hints: hints(self.hints.administrators),
+            users_hints: reach::hints(self.hints.users),
+            administrators_hints: reach::hints(self.hints.administrators),
         }
-    }
-}
-
-const fn hints(setting: config::SendHints) -> PolicyHints {
-    match setting {
-        config::SendHints::Required => PolicyHints::Required,
-        config::SendHints::WhenAvailable => PolicyHints::WhenAvailable,
-        config::SendHints::Never => PolicyHints::Never,
     }
 }
 

@@ -5,16 +5,19 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use chassis::config::{self, Config};
 use directory::{
-    ControllerChoice, Directory, DirectoryConfig, Topology,
+    Directory,
     permissions::{Inspection, NamedAccount},
     scope::Scope,
 };
 use operation::{DomainName, ForestId};
+use reach::Limits;
 use secrecy::SecretString;
 
 /// An operator waits, and a domain controller may have a whole domain to look through.
-const TIME_OUT: Duration = Duration::from_secs(20);
-const CONNECTIONS: usize = 2;
+const LIMITS: Limits = Limits {
+    connections: 2,
+    operation_timeout: Duration::from_secs(20),
+};
 
 /// One domain of the configuration.
 #[derive(Debug, Clone, Copy)]
@@ -93,12 +96,14 @@ impl<'a> Domain<'a> {
 
     /// With both of its passwords: while the account's is being changed, either may be the right one.
     fn connect_with(&self, account: &config::AccountFiles) -> anyhow::Result<Arc<Directory>> {
-        let held = account.read()?;
-        let directory = self.connect_as(&account.account, held.password.clone())?;
-        directory
-            .renew_passwords(held.password, held.next_password)
-            .with_context(|| format!("forests `{}`, domain {}", self.forest.id, self.name()))?;
-        Ok(directory)
+        reach::connect(
+            self.forest,
+            self.domain,
+            &account.account,
+            &account.read()?,
+            LIMITS,
+        )
+        .with_context(|| format!("forests `{}`, domain {}", self.forest.id, self.name()))
     }
 
     pub(crate) fn connect_as(
@@ -106,16 +111,9 @@ impl<'a> Domain<'a> {
         account: &str,
         password: SecretString,
     ) -> anyhow::Result<Arc<Directory>> {
-        Directory::new(DirectoryConfig {
-            endpoints: self.domain.domain_controllers.clone(),
-            topology: topology(self.forest, &self.domain.name),
-            ca_pem: config::read_file(&self.forest.ca_file)?,
-            account: account.to_owned(),
-            password,
-            connections: CONNECTIONS,
-            operation_timeout: TIME_OUT,
-        })
-        .with_context(|| format!("forests `{}`, domain {}", self.forest.id, self.name()))
+        let ca_pem = config::read_file(&self.forest.ca_file)?;
+        reach::connect_as(self.forest, self.domain, account, password, ca_pem, LIMITS)
+            .with_context(|| format!("forests `{}`, domain {}", self.forest.id, self.name()))
     }
 
     /// Where an account of the forest is: here, or in a sister domain, which is asked with the same credentials.
@@ -143,20 +141,5 @@ impl<'a> Domain<'a> {
             "no domain of forest {} has an account {name:?} that can be read",
             self.forest.id
         )
-    }
-}
-
-/// Where the domain's controllers come from, and which is asked first.
-fn topology(forest: &config::Forest, domain: &DomainName) -> Topology {
-    Topology {
-        discover: Some(domain.clone()),
-        dns_servers: forest.dns_servers.clone(),
-        site: forest.site.clone(),
-        choice: match forest.domain_controller_choice {
-            config::ControllerChoice::PdcFirst => ControllerChoice::PdcFirst,
-            config::ControllerChoice::Nearest => ControllerChoice::Nearest,
-            config::ControllerChoice::Listed => ControllerChoice::Listed,
-        },
-        referral_hosts: forest.referral_hosts.clone(),
     }
 }

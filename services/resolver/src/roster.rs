@@ -8,9 +8,10 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use chassis::config;
-use directory::{ControllerChoice, Directory, DirectoryConfig, Topology, scope::Scope};
+use directory::scope::Scope;
 use lookout::Lookout;
-use operation::{DomainName, ForestId};
+use operation::ForestId;
+use reach::Limits;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -249,11 +250,7 @@ fn tell_unknown(rule: &operation::EnabledInTwoForests, sections: &[config::Fores
 /// What cannot be used is left; what was in force before stays.
 fn renew(forest: &ForestId, domains: &[Arc<Domain>], now: &config::PointedTo) {
     for domain in domains {
-        let directory = &domain.directory;
-        let renewed = directory.renew_authority(&now.ca_pem).and_then(|()| {
-            directory.renew_passwords(now.password.clone(), now.next_password.clone())
-        });
-        if let Err(error) = renewed {
+        if let Err(error) = reach::renew(&domain.directory, now) {
             tracing::error!(%forest, domain = %domain.name, %error, "what changed cannot be used");
         }
     }
@@ -271,21 +268,11 @@ fn domains(
         .map(|domain| {
             let context = || format!("forests `{}`, domain {}", forest.id, domain.name);
             // not the global catalog: it lacks mS-DS-ConsistencyGuid, and hears of a move last
-            let directory = Directory::new(DirectoryConfig {
-                endpoints: domain.domain_controllers.clone(),
-                topology: topology(forest, &domain.name),
-                ca_pem: pointed_to.ca_pem.clone(),
-                account: account.to_owned(),
-                password: pointed_to.password.clone(),
+            let limits = Limits {
                 connections: CONNECTIONS,
                 operation_timeout: Duration::from_secs(settings.directory_timeout_seconds),
-            })
-            .with_context(context)?;
-            directory
-                .renew_passwords(
-                    pointed_to.password.clone(),
-                    pointed_to.next_password.clone(),
-                )
+            };
+            let directory = reach::connect(forest, domain, account, pointed_to, limits)
                 .with_context(context)?;
             let scope = Scope::new(&domain.include, &domain.exclude).with_context(context)?;
             let anchors = Anchors::new(
@@ -306,19 +293,4 @@ fn domains(
             }))
         })
         .collect()
-}
-
-/// Where the domain's controllers come from, and which is asked first.
-fn topology(forest: &config::Forest, domain: &DomainName) -> Topology {
-    Topology {
-        discover: Some(domain.clone()),
-        dns_servers: forest.dns_servers.clone(),
-        site: forest.site.clone(),
-        choice: match forest.domain_controller_choice {
-            config::ControllerChoice::PdcFirst => ControllerChoice::PdcFirst,
-            config::ControllerChoice::Nearest => ControllerChoice::Nearest,
-            config::ControllerChoice::Listed => ControllerChoice::Listed,
-        },
-        referral_hosts: forest.referral_hosts.clone(),
-    }
 }

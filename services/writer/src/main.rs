@@ -23,13 +23,11 @@ use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
 use chassis::{Chassis, config};
-use directory::{
-    ControllerChoice, Directory, DirectoryConfig, PolicyHints, Topology, rules::OwnAccounts,
-    scope::Scope,
-};
+use directory::{Directory, rules::OwnAccounts, scope::Scope};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::DomainName;
 use proto::v1;
+use reach::Limits;
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior},
@@ -159,8 +157,8 @@ fn rules(settings: &config::Writer, forest: &config::Forest) -> decide::Rules {
         clock_skew: time::Duration::milliseconds(
             i64::try_from(settings.clock_skew_milliseconds).unwrap_or(i64::MAX),
         ),
-        users_hints: hints(forest.policy_hints.users),
-        administrators_hints: hints(forest.policy_hints.administrators),
+        users_hints: reach::hints(forest.policy_hints.users),
+        administrators_hints: reach::hints(forest.policy_hints.administrators),
     }
 }
 
@@ -218,36 +216,10 @@ async fn watch_forest(
     }
 }
 
-fn hints(setting: config::SendHints) -> PolicyHints {
-    match setting {
-        config::SendHints::Required => PolicyHints::Required,
-        config::SendHints::WhenAvailable => PolicyHints::WhenAvailable,
-        config::SendHints::Never => PolicyHints::Never,
-    }
-}
-
-/// Where the domain's controllers come from, and which is asked first.
-fn topology(forest: &config::Forest, domain: &DomainName) -> Topology {
-    Topology {
-        discover: Some(domain.clone()),
-        dns_servers: forest.dns_servers.clone(),
-        site: forest.site.clone(),
-        choice: match forest.domain_controller_choice {
-            config::ControllerChoice::PdcFirst => ControllerChoice::PdcFirst,
-            config::ControllerChoice::Nearest => ControllerChoice::Nearest,
-            config::ControllerChoice::Listed => ControllerChoice::Listed,
-        },
-        referral_hosts: forest.referral_hosts.clone(),
-    }
-}
-
 /// What cannot be used is left; what was in force before stays.
 fn renew(directories: &[Arc<Directory>], now: &config::PointedTo) {
     for directory in directories {
-        let renewed = directory.renew_authority(&now.ca_pem).and_then(|()| {
-            directory.renew_passwords(now.password.clone(), now.next_password.clone())
-        });
-        if let Err(error) = renewed {
+        if let Err(error) = reach::renew(directory, now) {
             tracing::error!(%error, "what changed cannot be used");
         }
     }
@@ -263,21 +235,11 @@ fn domains(
         .iter()
         .map(|domain| {
             let context = || format!("forests `{}`, domain {}", forest.id, domain.name);
-            let directory = Directory::new(DirectoryConfig {
-                endpoints: domain.domain_controllers.clone(),
-                topology: topology(forest, &domain.name),
-                ca_pem: pointed_to.ca_pem.clone(),
-                account: forest.account.clone(),
-                password: pointed_to.password.clone(),
+            let limits = Limits {
                 connections: settings.connections,
                 operation_timeout: Duration::from_secs(settings.write_timeout_seconds),
-            })
-            .with_context(context)?;
-            directory
-                .renew_passwords(
-                    pointed_to.password.clone(),
-                    pointed_to.next_password.clone(),
-                )
+            };
+            let directory = reach::connect(forest, domain, &forest.account, pointed_to, limits)
                 .with_context(context)?;
             let scope = Scope::new(&domain.include, &domain.exclude).with_context(context)?;
             Ok((domain.name.clone(), Domain { directory, scope }))
