@@ -29,12 +29,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     admin::{self, Admin},
-    config::{Config, ConfigError},
+    certificates::Certificates,
+    config::{CertificateFiles, Config, ConfigError},
     probe,
     program::{Arguments, Program},
     readiness::Readiness,
     reload::Reload,
+    rpc::{self, LedgerChannel, LedgerChannelError},
     telemetry,
+    tls::{Following, ServerTls},
 };
 
 /// BSD's `EX_USAGE` (sysexits.h): the operator must change something before a restart can help.
@@ -46,6 +49,8 @@ pub struct Chassis {
     pub program: Program,
     pub config: Config,
     pub readiness: Readiness,
+    /// What this service shows and believes, as long as it follows it.
+    pub certificates: Certificates,
     /// Cancelled when the service shall end.
     pub shutdown: CancellationToken,
     changes: watch::Receiver<Arc<Config>>,
@@ -58,6 +63,41 @@ impl Chassis {
     /// when SIGHUP asked for it and nothing in it changed.
     pub fn config_changes(&self) -> watch::Receiver<Arc<Config>> {
         self.changes.clone()
+    }
+
+    /// TLS for a listener by these files, which are followed from now on.
+    ///
+    /// # Errors
+    /// When they cannot be read, or what is in them cannot be used.
+    pub fn server_tls(
+        &self,
+        files: CertificateFiles,
+        protocol: &'static [u8],
+    ) -> Result<ServerTls, ConfigError> {
+        let (tls, following) = ServerTls::read(files, protocol)?;
+        self.follow(following);
+        Ok(tls)
+    }
+
+    /// A channel over all of audit's replicas, whose certificates are followed from now on.
+    ///
+    /// # Errors
+    /// As [`rpc::ledger_channel`].
+    pub fn ledger_channel(&self) -> Result<LedgerChannel, LedgerChannelError> {
+        let (channel, following) = rpc::ledger_channel(&self.config.ledger)?;
+        self.follow(following);
+        Ok(channel)
+    }
+
+    fn follow(&self, following: Following) {
+        let certificates = self.certificates.clone();
+        let shutdown = self.shutdown.clone();
+        self.spawn("certificates", async move {
+            shutdown
+                .run_until_cancelled(following.run(certificates))
+                .await;
+            Ok(())
+        });
     }
 
     /// Whether a task of this service has failed, so that its end is not the one that was asked for.
@@ -291,6 +331,8 @@ where
     let shutdown = CancellationToken::new();
     let readiness = Readiness::default();
     readiness.observe();
+    let certificates = Certificates::default();
+    certificates.observe();
     let grace = Duration::from_secs(config.service.shutdown_grace_seconds);
     let address = config.service.admin_listen;
 
@@ -327,12 +369,14 @@ where
         program,
         config,
         readiness,
+        certificates: certificates.clone(),
         shutdown: shutdown.clone(),
         changes: reload.changes(),
         tasks: tasks.clone(),
     };
     // not one of the service's tasks: a service that has nothing left to do ends without it
     let reloading = tokio::spawn(reload.run(hang_up));
+    let reminding = tokio::spawn(certificates.remind());
     let work = async {
         let running = tasks.enter("service");
         // called inside the guarded future: the closure itself may panic before its first await
@@ -372,6 +416,7 @@ where
     }
     signals.abort();
     reloading.abort();
+    reminding.abort();
     tracing::info!(code, "ended");
     Ok(code)
 }
