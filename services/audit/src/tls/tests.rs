@@ -248,13 +248,16 @@ async fn what_is_renewed_holds_for_new_connections_and_open_ones_stay() {
         Code::InvalidArgument,
         "it stays open"
     );
-    // the one that follows its files goes over to what they hold
-    for kind in ["resolver.pem", "resolver.key"] {
-        copy(kind);
+    // the one that follows its files goes over to what they hold: here another service's
+    for (intake_s, followed) in [
+        ("intake.pem", "resolver.pem"),
+        ("intake.key", "resolver.key"),
+    ] {
+        fs::copy(other.0.join(intake_s), ours.0.join(followed)).unwrap();
     }
     until_answered(
         async || call(followed.clone()).await,
-        |code| code == Code::PermissionDenied,
+        |code| code == Code::InvalidArgument,
     )
     .await;
 }

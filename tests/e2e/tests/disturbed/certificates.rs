@@ -1,7 +1,7 @@
 //! The services' own certificates, and the authority that signs them, are renewed while operations are under way: none fails,
 //! and nothing is restarted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use e2e::{Services, World, audit, until};
+use e2e::{Services, World, audit, parts, until};
 use futures_util::future::try_join_all;
 use lab::certificates::Authority;
 use lab::{Lab, Place};
@@ -171,6 +171,46 @@ async fn all_believe(days: std::ops::Range<i64>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The connections that services of this kind have to audit, by the numbers of their sockets (proc(5): `net/tcp`, `fd`).
+fn connections(kind: &str, urls: &[String]) -> anyhow::Result<BTreeSet<String>> {
+    const ESTABLISHED: &str = "01";
+    let mut ports = BTreeSet::new();
+    for url in urls {
+        let (_, port) = url.rsplit_once(':').context(url.clone())?;
+        ports.insert(format!("{:04X}", port.parse::<u16>()?));
+    }
+    let mut own = BTreeSet::new();
+    for pid in parts::services(kind)? {
+        for file in fs::read_dir(format!("/proc/{pid}/fd"))? {
+            // one that was closed in the meantime
+            let Ok(target) = fs::read_link(file?.path()) else {
+                continue;
+            };
+            own.insert(target.display().to_string());
+        }
+    }
+    let table = fs::read_to_string("/proc/net/tcp")?;
+    let open = table.lines().skip(1).filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (_, port) = fields.get(2)?.split_once(':')?;
+        let socket = format!("socket:[{}]", fields.get(9)?);
+        let is_open = *fields.get(3)? == ESTABLISHED && ports.contains(port);
+        (is_open && own.contains(&socket)).then_some(socket)
+    });
+    Ok(open.collect())
+}
+
+/// Until they have others than these, and these are closed.
+async fn replaced(kind: &str, urls: &[String], before: &BTreeSet<String>) -> anyhow::Result<()> {
+    ensure!(!before.is_empty(), "no {kind} had a connection to audit");
+    let waits = format!("{kind} has other connections to audit");
+    until(&waits, TAKEN_WITHIN, || async {
+        let now = connections(kind, urls)?;
+        Ok((!now.is_empty() && now.is_disjoint(before)).then_some(()))
+    })
+    .await
+}
+
 async fn some_more(applied: &AtomicUsize) -> anyhow::Result<()> {
     let so_far = applied.load(Ordering::Relaxed);
     until("some more are applied", Duration::from_mins(1), || async {
@@ -253,8 +293,10 @@ async fn renew(lab_s: &Shown, urls: &[String], applied: &AtomicUsize) -> anyhow:
     some_more(applied).await?;
 
     for kind in ["intake", "writer"] {
+        let before = connections(kind, urls)?;
         lab_s.renew(&authority, kind, &[kind], ClientAuth)?;
         taken(kind, "certificate", left_of(RENEWED_DAYS)).await?;
+        replaced(kind, urls, &before).await?;
         some_more(applied).await?;
     }
 
