@@ -1,5 +1,5 @@
-//! Until when a service's own certificates hold, and the authorities it believes: in the metrics, in its heartbeats, and in the
-//! log from thirty days ahead.
+//! A service's own certificates and the authorities it believes: followed for as long as it runs; and until when they hold is told
+//! in the metrics, in its heartbeats, and in the log from thirty days ahead.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,12 @@ use expiry::{AHEAD, Reminder, Validity, ahead};
 use opentelemetry::{KeyValue, metrics::AsyncInstrument};
 use time::OffsetDateTime;
 
-use crate::config::Section;
+use crate::{
+    Chassis,
+    config::{CertificateFiles, ConfigError, Section},
+    rpc::{self, LedgerChannel, LedgerChannelError},
+    tls::{Following, ServerTls},
+};
 
 const REMIND_EVERY: Duration = Duration::from_mins(1);
 const DAY_SECONDS: f64 = 86_400.0;
@@ -121,6 +126,46 @@ impl Certificates {
     /// Never held across an await; each change is one statement.
     fn told(&self) -> MutexGuard<'_, BTreeMap<Section, Told>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Chassis {
+    /// TLS for a listener by these files, which are followed from now on; none without files.
+    ///
+    /// # Errors
+    /// When they cannot be read, or what is in them cannot be used.
+    pub fn server_tls(
+        &self,
+        files: Option<CertificateFiles>,
+        protocol: &'static [u8],
+    ) -> Result<Option<ServerTls>, ConfigError> {
+        let Some(files) = files else {
+            return Ok(None);
+        };
+        let (tls, following) = ServerTls::read(files, protocol)?;
+        self.follow(following);
+        Ok(Some(tls))
+    }
+
+    /// A channel over all of audit's replicas, whose certificates are followed from now on.
+    ///
+    /// # Errors
+    /// As [`rpc::ledger_channel`].
+    pub fn ledger_channel(&self) -> Result<LedgerChannel, LedgerChannelError> {
+        let (channel, following) = rpc::ledger_channel(&self.config.ledger)?;
+        self.follow(following);
+        Ok(channel)
+    }
+
+    fn follow(&self, following: Following) {
+        let certificates = self.certificates.clone();
+        let shutdown = self.shutdown.clone();
+        self.spawn("certificates", async move {
+            shutdown
+                .run_until_cancelled(following.run(certificates))
+                .await;
+            Ok(())
+        });
     }
 }
 

@@ -30,14 +30,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     admin::{self, Admin},
     certificates::Certificates,
-    config::{CertificateFiles, Config, ConfigError},
+    config::{Config, ConfigError},
     probe,
     program::{Arguments, Program},
     readiness::Readiness,
     reload::Reload,
-    rpc::{self, LedgerChannel, LedgerChannelError},
     telemetry,
-    tls::{Following, ServerTls},
 };
 
 /// BSD's `EX_USAGE` (sysexits.h): the operator must change something before a restart can help.
@@ -63,41 +61,6 @@ impl Chassis {
     /// when SIGHUP asked for it and nothing in it changed.
     pub fn config_changes(&self) -> watch::Receiver<Arc<Config>> {
         self.changes.clone()
-    }
-
-    /// TLS for a listener by these files, which are followed from now on.
-    ///
-    /// # Errors
-    /// When they cannot be read, or what is in them cannot be used.
-    pub fn server_tls(
-        &self,
-        files: CertificateFiles,
-        protocol: &'static [u8],
-    ) -> Result<ServerTls, ConfigError> {
-        let (tls, following) = ServerTls::read(files, protocol)?;
-        self.follow(following);
-        Ok(tls)
-    }
-
-    /// A channel over all of audit's replicas, whose certificates are followed from now on.
-    ///
-    /// # Errors
-    /// As [`rpc::ledger_channel`].
-    pub fn ledger_channel(&self) -> Result<LedgerChannel, LedgerChannelError> {
-        let (channel, following) = rpc::ledger_channel(&self.config.ledger)?;
-        self.follow(following);
-        Ok(channel)
-    }
-
-    fn follow(&self, following: Following) {
-        let certificates = self.certificates.clone();
-        let shutdown = self.shutdown.clone();
-        self.spawn("certificates", async move {
-            shutdown
-                .run_until_cancelled(following.run(certificates))
-                .await;
-            Ok(())
-        });
     }
 
     /// Whether a task of this service has failed, so that its end is not the one that was asked for.

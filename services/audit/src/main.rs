@@ -54,10 +54,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         .as_ref()
         .context("audit.signing_key_file: missing; the ledger's head must be signed")?;
     let key = Arc::new(signing::SigningKey::from_file(key_file)?);
-    let files = settings.certificate_files()?;
-    let tls = files
-        .map(|files| chassis.server_tls(files, HTTP_2))
-        .transpose()?;
+    let tls = chassis.server_tls(settings.certificate_files()?, HTTP_2)?;
     let guard = guard::Guard::new(settings).await?;
     let listener = TcpListener::bind(settings.listen)
         .await

@@ -73,19 +73,16 @@ impl Rpc {
             .add_service(HealthServer::new(self.clone()))
             .add_service(SettingsServer::new(self));
         let stopped = shutdown.cancelled_owned();
-        let served = match tls {
-            Some(tls) => {
-                let connections = tls::connections(listener, tls);
-                router
-                    .serve_with_incoming_shutdown(connections, stopped)
-                    .await
-            }
-            None => {
-                let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
-                router
-                    .serve_with_incoming_shutdown(connections, stopped)
-                    .await
-            }
+        let served = if let Some(tls) = tls {
+            let connections = tls::connections(listener, tls);
+            router
+                .serve_with_incoming_shutdown(connections, stopped)
+                .await
+        } else {
+            let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
+            router
+                .serve_with_incoming_shutdown(connections, stopped)
+                .await
         };
         served.context("the gRPC server failed")
     }

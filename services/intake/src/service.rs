@@ -31,10 +31,7 @@ pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
     let settings = &chassis.config;
     let shutdown = chassis.shutdown.clone();
     // with a certificate and its key the door ends TLS itself
-    let files = settings.intake.certificate_files()?;
-    let tls = files
-        .map(|files| chassis.server_tls(files, HTTP_1_1))
-        .transpose()?;
+    let tls = chassis.server_tls(settings.intake.certificate_files()?, HTTP_1_1)?;
     let tokens = config::required(settings.intake.tokens.clone(), "intake.tokens")?;
     let source = KeySource::new(tokens.jwks_file, tokens.jwks_url).context("intake.tokens")?;
     let broker_gate = chassis.readiness.require("broker");

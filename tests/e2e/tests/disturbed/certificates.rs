@@ -21,6 +21,7 @@ use tokio_rustls::TlsConnector;
 use tonic::Code;
 
 use crate::rotation::resets;
+use crate::status::{until_status, until_well};
 use crate::{ALONE, people};
 
 const TAKEN_WITHIN: Duration = Duration::from_secs(20);
@@ -30,7 +31,8 @@ const SOME_MORE: usize = 2 * AT_ONCE;
 /// Of the new authority, and of what is only put beside it, so that a service's figures tell which file it has read.
 const RENEWED_DAYS: i64 = 400;
 const MARK_DAYS: i64 = 200;
-const LAST_MARK_DAYS: i64 = 100;
+/// So soon that an operator is to be told.
+const LAST_MARK_DAYS: i64 = 20;
 /// The lab's own last longer.
 const LAB_S_DAYS: std::ops::Range<i64> = RENEWED_DAYS..10_000;
 
@@ -318,6 +320,14 @@ async fn renew(lab_s: &Shown, urls: &[String], applied: &AtomicUsize) -> anyhow:
 
     lab_s.put("ca.pem", &[&old[..], &new, &last_mark].concat())?;
     all_believe(left_of(LAST_MARK_DAYS)).await?;
+    let ends = format!(
+        "the authority it trusts ends in {} days",
+        LAST_MARK_DAYS - 2
+    );
+    until_status("the operator is told", TAKEN_WITHIN, &[], 1, |said| {
+        said.to_string().matches(&ends).count() >= 3
+    })
+    .await?;
     for kind in ["audit", "intake", "writer"] {
         lab_s.put_back(&format!("{kind}.pem"))?;
         lab_s.put_back(&format!("{kind}.key"))?;
@@ -358,5 +368,6 @@ async fn certificates_and_their_authority_are_renewed_under_load_and_no_operatio
         "{} operations were applied meanwhile",
         applied.load(Ordering::Relaxed)
     );
-    services.expect_unharmed().await
+    services.expect_unharmed().await?;
+    until_well().await.map(drop)
 }
