@@ -12,7 +12,7 @@ use reqwest::{Certificate, Client};
 
 use crate::people;
 
-/// Ours alone: killed when the test ends, however it ends.
+/// Ours alone: ended when the test ends, however it ends, and in order, so that nobody misses it.
 struct Replica {
     process: Child,
     folder: PathBuf,
@@ -20,7 +20,9 @@ struct Replica {
 
 impl Drop for Replica {
     fn drop(&mut self) {
-        let _ = self.process.kill();
+        if e2e::parts::signal("-TERM", &[self.process.id()]).is_err() {
+            let _ = self.process.kill();
+        }
         let _ = self.process.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
