@@ -22,6 +22,7 @@ mod endpoint;
 mod error;
 mod exchange;
 mod explain;
+mod facts;
 mod filter;
 mod keeper;
 mod observe;
