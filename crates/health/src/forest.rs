@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use proto::v1::{self, ServiceKind};
+use proto::v1::{self, Contact, ServiceKind};
 
 use crate::{
     Hearing,
@@ -19,7 +19,7 @@ use crate::{
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// So many operations in a row may fail by chance.
-const FAILED_IN_A_ROW: u64 = 5;
+pub(crate) const FAILED_IN_A_ROW: u64 = 5;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForestReport {
@@ -41,14 +41,16 @@ pub struct Figures {
     pub pending: u64,
     pub oldest_pending: Option<Duration>,
     pub last_applied: Option<Duration>,
-    /// The keys intake publishes, oldest first, with the days until it is time to replace them.
-    pub keys: Vec<(String, Option<i64>)>,
+    /// The keys intake publishes, oldest first, with the days until it is time to replace them. Not known while no
+    /// intake is heard.
+    pub keys: Option<Vec<(String, Option<i64>)>>,
 }
 
 impl Figures {
     /// Of the key that callers seal to. Below zero it is overdue; none if nobody says when it was made.
     pub fn newest_key_days_left(&self) -> Option<i64> {
-        self.keys.last().and_then(|(_, days)| *days)
+        let (_, days) = self.keys.as_ref()?.last()?;
+        *days
     }
 }
 
@@ -58,8 +60,10 @@ impl ForestReport {
     }
 }
 
+/// `many` if it is not the only forest.
 pub(crate) fn report(
     id: &str,
+    many: bool,
     pulses: &[Pulse<'_>],
     status: &v1::StatusResponse,
     hearing: Hearing,
@@ -75,7 +79,11 @@ pub(crate) fn report(
     let living = |(pulse, _): &(&Pulse<'_>, &v1::ForestHealth)| pulse.alive;
     let live_writers: Vec<_> = of_forest(ServiceKind::Writer).filter(living).collect();
     let live_intakes: Vec<_> = of_forest(ServiceKind::Intake).filter(living).collect();
-    let mut live: Vec<_> = of_forest(ServiceKind::Resolver).filter(living).collect();
+    let live_resolvers: Vec<_> = of_forest(ServiceKind::Resolver).filter(living).collect();
+    let any_intake = pulses
+        .iter()
+        .any(|pulse| pulse.kind == ServiceKind::Intake && pulse.alive);
+    let mut live = live_resolvers.clone();
     live.extend(&live_writers);
     let names: BTreeSet<&str> = live
         .iter()
@@ -92,16 +100,15 @@ pub(crate) fn report(
         .and_then(|ledger| ledger.forests.iter().find(|forest| forest.forest == id))
         .cloned()
         .unwrap_or_default();
-    let figures = figures(&live_writers, &live_intakes, &counted, status.at);
+    let intakes = any_intake.then_some(live_intakes.as_slice());
+    let figures = figures(&live_writers, intakes, &counted, status.at);
     let mut findings = writers.verdict.findings().to_vec();
     if hearing != Hearing::Deaf {
         findings.extend(of_domains(&domains));
+        findings.extend(of_silence(&live_resolvers).filter(|_| many));
         findings.extend(of_rights(&live_writers));
-        let any_intake = pulses
-            .iter()
-            .any(|pulse| pulse.kind == ServiceKind::Intake && pulse.alive);
-        if any_intake && !live_writers.is_empty() {
-            findings.extend(of_keys(&figures, &live_writers));
+        if let Some(keys) = figures.keys.as_deref().filter(|_| !live_writers.is_empty()) {
+            findings.extend(of_keys(keys, &live_writers));
         }
     }
     findings.extend(of_work(&figures, counted.failed_since));
@@ -138,7 +145,7 @@ fn of_switch(id: &str, ledger: Option<&v1::LedgerHealth>) -> Option<Finding> {
 
 fn figures(
     writers: &[(&Pulse<'_>, &v1::ForestHealth)],
-    intakes: &[(&Pulse<'_>, &v1::ForestHealth)],
+    intakes: Option<&[(&Pulse<'_>, &v1::ForestHealth)]>,
     counted: &v1::ForestLedger,
     now: i64,
 ) -> Figures {
@@ -157,10 +164,10 @@ fn figures(
         })
         .min_by_key(|(pulse, _)| pulse.age);
     // the same file is published by all; the longest list is the newest while they read it again
-    let keys = intakes
-        .iter()
-        .map(|(_, forest)| &forest.keys)
-        .max_by_key(|keys| keys.len());
+    let keys = intakes.map(|intakes| {
+        let published = intakes.iter().map(|(_, forest)| forest.keys.as_slice());
+        published.max_by_key(|keys| keys.len()).unwrap_or_default()
+    });
     let days = |key: &v1::SealingKeyHealth| {
         key.made_at
             .map(|at| KEY_DAYS - now.saturating_sub(at) / DAY_MICROS)
@@ -171,11 +178,10 @@ fn figures(
         pending: counted.pending,
         oldest_pending: counted.oldest_pending_age_ms.map(Duration::from_millis),
         last_applied: counted.last_applied_age_ms.map(Duration::from_millis),
-        keys: keys
-            .into_iter()
-            .flatten()
-            .map(|key| (key.kid.clone(), days(key)))
-            .collect(),
+        keys: keys.map(|keys| {
+            let each = keys.iter().map(|key| (key.kid.clone(), days(key)));
+            each.collect()
+        }),
     }
 }
 
@@ -200,6 +206,37 @@ fn of_domains(domains: &[DomainReport]) -> Option<Finding> {
     } else {
         Finding::degraded(what, act)
     })
+}
+
+/// What its silence means to the people of the others: whoever was not found before may be in it.
+fn of_silence(resolvers: &[(&Pulse<'_>, &v1::ForestHealth)]) -> std::option::IntoIter<Finding> {
+    let silent = |domain: &v1::DomainHealth| {
+        let without = |one: &v1::ControllerHealth| {
+            !matches!(one.contact(), Contact::Bound | Contact::Unspecified)
+        };
+        !domain.controllers.is_empty() && domain.controllers.iter().all(without)
+    };
+    // one that answers some resolvers fails the others only
+    let to_all = |name: &str| {
+        let seen = |(_, forest): &(&Pulse<'_>, &v1::ForestHealth)| {
+            let mut domains = forest.domains.iter();
+            domains.any(|domain| domain.domain == name && silent(domain))
+        };
+        resolvers.iter().all(seen)
+    };
+    let mut domains = { resolvers.first().into_iter() }.flat_map(|(_, forest)| &forest.domains);
+    let name = domains.find(|domain| to_all(&domain.domain));
+    name.map(|domain| {
+        Finding::degraded(
+            format!(
+                "while {} does not answer, people of other forests are told forest-unavailable as well, unless they were found before, \
+                 or their event names a domain or is sealed for one forest",
+                domain.domain
+            ),
+            "mend it first; a forest that stays away for long is taken out of the configuration, and the others are served again",
+        )
+    })
+    .into_iter()
 }
 
 /// Whoever was refused after its last success. One refusal may be of one account alone.
@@ -243,8 +280,11 @@ fn of_rights(writers: &[(&Pulse<'_>, &v1::ForestHealth)]) -> Vec<Finding> {
 }
 
 /// What callers seal to must be what the writers can open.
-fn of_keys(figures: &Figures, writers: &[(&Pulse<'_>, &v1::ForestHealth)]) -> Vec<Finding> {
-    let Some((newest, _)) = figures.keys.last() else {
+fn of_keys(
+    keys: &[(String, Option<i64>)],
+    writers: &[(&Pulse<'_>, &v1::ForestHealth)],
+) -> Vec<Finding> {
+    let Some((newest, _)) = keys.last() else {
         return vec![Finding::down(
             "intake publishes no sealing key for it: nobody can send it a password",
             "`writebackctl keys generate`, and give intake the public set",
@@ -253,7 +293,7 @@ fn of_keys(figures: &Figures, writers: &[(&Pulse<'_>, &v1::ForestHealth)]) -> Ve
     let mut findings = Vec::new();
     let mut lacking: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (pulse, forest) in writers {
-        for (kid, _) in &figures.keys {
+        for (kid, _) in keys {
             if forest.keys.iter().all(|held| held.kid != *kid) {
                 let names = lacking.entry(kid).or_default();
                 names.push(&pulse.heartbeat.instance);
@@ -273,7 +313,7 @@ fn of_keys(figures: &Figures, writers: &[(&Pulse<'_>, &v1::ForestHealth)]) -> Ve
             Finding::degraded(what, act)
         });
     }
-    if let Some((kid, Some(days))) = figures.keys.last()
+    if let Some((kid, Some(days))) = keys.last()
         && *days < -KEY_DAYS_OF_GRACE
     {
         findings.push(Finding::degraded(

@@ -49,11 +49,21 @@ pub(crate) fn verdict(ledger: Option<&v1::LedgerHealth>) -> Verdict {
                 format!("the chain is broken: {}", chain.problem),
                 "keep the database as it is, and run `writebackctl ledger verify`",
             ));
-        } else if chain.verified_age_ms.is_some() && !chain.verified_intact {
-            findings.push(Finding::degraded(
-                "the last verification had findings",
-                "keep the database as it is, and run `writebackctl ledger verify`",
-            ));
+        }
+        if let Some(age) = chain.verified_age_ms.filter(|_| !chain.verified_intact) {
+            let age = ago(Duration::from_millis(age));
+            if chain.verified_missed > 0 {
+                findings.push(Finding::degraded(
+                    format!("the last verification, {age} ago, missed what was once the ledger's end: it was put back to an earlier state, or rewritten"),
+                    "keep the database as it is, and run `writebackctl ledger verify --checkpoint` with the signed checkpoints that you keep",
+                ));
+            }
+            if chain.verified_findings > 0 || chain.verified_missed == 0 {
+                findings.push(Finding::degraded(
+                    format!("the last verification, {age} ago, had findings"),
+                    "keep the database as it is, and run `writebackctl ledger verify`",
+                ));
+            }
         }
     }
     let unresolved = ledger

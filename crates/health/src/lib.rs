@@ -9,6 +9,7 @@ mod domain;
 mod forest;
 mod ledger;
 pub mod limits;
+mod outcomes;
 mod pulse;
 mod services;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use proto::v1::{self, ServiceKind};
 pub use controller::ControllerReport;
 pub use domain::DomainReport;
 pub use forest::{Figures, ForestReport};
+pub use outcomes::OutcomesReport;
 pub use pulse::is_alive;
 pub use services::{Instance, ServiceReport, kind_name};
 pub use verdict::{Finding, Level, Verdict};
@@ -37,6 +39,8 @@ pub struct Report {
     pub level: Level,
     pub broker: Verdict,
     pub ledger: Verdict,
+    /// Of operations, whichever forest they are for.
+    pub outcomes: OutcomesReport,
     /// The kinds that serve every forest.
     pub services: Vec<ServiceReport>,
     pub forests: Vec<ForestReport>,
@@ -74,20 +78,24 @@ pub fn judge(status: &v1::StatusResponse) -> Report {
         ServiceReport::of(kind, None, of_kind, hearing)
     })
     .collect();
-    let forests: Vec<ForestReport> = forest_ids(&pulses)
+    let ids = forest_ids(&pulses);
+    let many = ids.len() > 1;
+    let forests: Vec<ForestReport> = ids
         .into_values()
-        .map(|id| forest::report(id, &pulses, status, hearing))
+        .map(|id| forest::report(id, many, &pulses, status, hearing))
         .collect();
+    let outcomes = outcomes::report(status.ledger.as_ref(), &forests);
     let platform = services
         .iter()
         .map(|service| service.verdict.level())
-        .chain([broker.level(), ledger.level()])
+        .chain([broker.level(), ledger.level(), outcomes.verdict.level()])
         .max()
         .unwrap_or(Level::Healthy);
     Report {
         level: platform.max(of_forests(&forests)),
         broker,
         ledger,
+        outcomes,
         services,
         forests,
     }
@@ -100,7 +108,8 @@ impl Report {
         let forest = self.forests.first()?.level();
         let services = self.services.iter().map(|service| service.verdict.level());
         self.level = services
-            .chain([self.broker.level(), self.ledger.level(), forest])
+            .chain([self.broker.level(), self.ledger.level()])
+            .chain([self.outcomes.verdict.level(), forest])
             .max()
             .unwrap_or(Level::Healthy);
         Some(self)

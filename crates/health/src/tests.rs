@@ -2,6 +2,7 @@
 
 mod certificates;
 mod directories;
+mod outcomes;
 mod world;
 
 use proto::v1;
@@ -24,7 +25,7 @@ fn a_well_world_is_healthy_and_nothing_is_said_of_it() {
     assert_eq!((corp.writers.alive(), corp.writers.instances.len()), (2, 2));
     assert_eq!(corp.domains[0].controllers.len(), 2);
     assert_eq!(corp.domains[0].controllers[0].bound, 4);
-    assert_eq!(corp.figures.keys.len(), 2);
+    assert_eq!(corp.figures.keys.as_ref().unwrap().len(), 2);
 }
 
 #[test]
@@ -153,6 +154,7 @@ fn without_a_broker_nothing_is_known_and_the_broker_is_to_blame() {
         assert_eq!(service.verdict.level(), Degraded, "{service:?}");
     }
     assert_eq!(corp(&report).level(), Degraded, "{:?}", corp(&report));
+    assert_eq!(corp(&report).figures.keys, None, "not known is not none");
 }
 
 #[test]
@@ -222,13 +224,14 @@ fn what_is_sealed_to_must_be_what_can_be_opened() {
             forests.retain(|forest| forest.forest != "corp");
         });
     };
-    expect(
+    let none = expect(
         unpublished,
         Corp,
         Down,
         "publishes no sealing key",
         Degraded,
     );
+    assert_eq!(corp(&none).figures.keys, Some(Vec::new()));
     let ending = |status: &mut v1::StatusResponse| {
         forests(status, "intake", |forest| {
             if forest.forest == "corp" {
@@ -332,8 +335,23 @@ fn the_ledger() {
         "the chain is broken: entry 7",
         Degraded,
     );
-    let found = ledger(|ledger| ledger.chain.as_mut().unwrap().verified_age_ms = Some(1));
-    expect(found, Ledger, Degraded, "had findings", Degraded);
+    let found = ledger(|ledger| {
+        let chain = ledger.chain.as_mut().unwrap();
+        (chain.verified_age_ms, chain.verified_findings) = (Some(61_000), 2);
+    });
+    let says = "the last verification, 61 s ago, had findings";
+    expect(found, Ledger, Degraded, says, Degraded);
+    let missed = ledger(|ledger| {
+        let chain = ledger.chain.as_mut().unwrap();
+        (chain.verified_age_ms, chain.verified_missed) = (Some(1), 1);
+    });
+    expect(missed, Ledger, Degraded, "put back to an earlier state", Degraded);
+    let mut intact = well();
+    ledger(|ledger| {
+        let chain = ledger.chain.as_mut().unwrap();
+        (chain.verified_age_ms, chain.verified_intact) = (Some(1), true);
+    })(&mut intact);
+    assert_eq!(judge(&intact).level, Healthy);
     let unresolved = ledger(|ledger| {
         ledger.forests.push(v1::ForestLedger {
             oldest_pending_age_ms: Some(61_000),

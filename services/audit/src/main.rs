@@ -104,7 +104,6 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         news,
         standing,
         key,
-        verified: observe::Verified::observe(),
         shutdown: chassis.shutdown.clone(),
     };
     chassis.spawn("grpc", rpc.serve(listener, tls, guard));

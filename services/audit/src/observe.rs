@@ -19,7 +19,7 @@ use crate::{
     record::Record,
 };
 
-pub(crate) use standing::{Pending, PendingNow, Verified};
+pub(crate) use standing::{Pending, PendingNow};
 
 /// What one transaction changed, told once it is committed.
 pub(crate) struct Committed {

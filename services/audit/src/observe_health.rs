@@ -2,6 +2,7 @@
 //! told here.
 
 mod forests;
+mod verified;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -62,6 +63,7 @@ pub(crate) fn observe(standing: &Standing) {
         .with_callback(move |observer| tell_levels(&levels.now(), observer))
         .build();
     forests::observe(standing);
+    verified::observe(standing);
 }
 
 fn labels((service, forest): Group) -> [KeyValue; 2] {
@@ -88,6 +90,7 @@ fn tell_levels(status: &v1::StatusResponse, observer: &dyn AsyncInstrument<u64>)
     tell("all", "", report.level);
     tell("broker", "", report.broker.level());
     tell("ledger", "", report.ledger.level());
+    tell("outcomes", "", report.outcomes.verdict.level());
     for service in &report.services {
         tell(kind_name(service.kind), "", service.verdict.level());
     }

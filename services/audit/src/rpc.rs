@@ -30,7 +30,6 @@ use crate::{
     appender::{AppendError, Appender},
     guard::{Guard, Operator},
     news::News,
-    observe::Verified,
     record::Record,
     signing::SigningKey,
     standing::Standing,
@@ -50,7 +49,6 @@ pub(crate) struct Rpc {
     pub(crate) news: News,
     pub(crate) standing: Standing,
     pub(crate) key: Arc<SigningKey>,
-    pub(crate) verified: Verified,
     pub(crate) shutdown: CancellationToken,
 }
 

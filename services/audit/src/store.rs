@@ -11,11 +11,12 @@ use crate::{
     row::{Row, RowError},
     settings::Settings,
     signing::SigningKey,
+    verify::Verdict,
 };
 
 pub(crate) use reading::{
-    Filter, Head, entries_after, entries_of, head, head_if_any, list, operations_without_row,
-    others, overdue, pending, record, rows, rows_after, settings,
+    Filter, Head, Verified, entries_after, entries_of, head, head_if_any, list,
+    operations_without_row, others, overdue, pending, record, rows, rows_after, settings, verified,
 };
 
 /// Notifications about new entries go to this channel.
@@ -230,6 +231,24 @@ pub(crate) async fn close_batch(
     .bind(CHANNEL)
     .bind(batch.tip.sequence.to_string())
     .execute(&mut *connection)
+    .await?;
+    Ok(())
+}
+
+/// Keeps what a verification found; an earlier look never replaces a later one. What was missed stays missed
+/// until the ledger is held against a signed checkpoint again: whoever knows none cannot see it.
+pub(crate) async fn keep_verdict(pool: &PgPool, verdict: Verdict) -> Result<(), StoreError> {
+    let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    sqlx::query(
+        "UPDATE verification SET at = $1, verified = true, findings = $2, \
+         missed = CASE WHEN $4 OR $3 > 0 THEN $3 ELSE missed END \
+         WHERE NOT verified OR at <= $1",
+    )
+    .bind(verdict.at)
+    .bind(count(verdict.own))
+    .bind(count(verdict.missed))
+    .bind(verdict.held)
+    .execute(pool)
     .await?;
     Ok(())
 }

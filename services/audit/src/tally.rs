@@ -39,9 +39,35 @@ struct Counted {
     ended: Vec<v1::EndedOperations>,
     forests: Vec<v1::ForestLedger>,
     settings: Option<v1::SettingsValues>,
+    verified: Option<store::Verified>,
+    failing: FailingRow,
+}
+
+/// What the last verification found, whichever replica made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LastVerified {
+    /// Since then; until the first, since the ledger waits for it.
+    pub(crate) age: Duration,
+    pub(crate) verified: bool,
+    pub(crate) findings: u64,
+    pub(crate) missed: u64,
 }
 
 impl Tally {
+    /// None while the database was not asked yet.
+    pub(crate) fn verified(&self) -> Option<LastVerified> {
+        let counted = self.counted.as_ref()?;
+        let kept = counted.verified?;
+        let count = |number: i64| u64::try_from(number).unwrap_or(0);
+        let age = Duration::from_micros(count(kept.age));
+        Some(LastVerified {
+            age: age.saturating_add(counted.at.elapsed()),
+            verified: kept.verified,
+            findings: count(kept.findings),
+            missed: count(kept.missed),
+        })
+    }
+
     pub(crate) fn to_wire(&self, chain: v1::ChainHealth) -> v1::LedgerHealth {
         let counted = self.counted.as_ref();
         v1::LedgerHealth {
@@ -59,13 +85,31 @@ impl Tally {
                 .map(|counted| counted.forests.clone())
                 .unwrap_or_default(),
             settings: counted.and_then(|counted| counted.settings.clone()),
-            chain: Some(chain),
+            failed_in_a_row: counted
+                .and_then(|counted| u64::try_from(counted.failing.count).ok())
+                .unwrap_or(0),
+            last_failed_age_ms: counted.and_then(|counted| counted.failing.age).map(millis),
+            chain: Some(match self.verified().filter(|last| last.verified) {
+                None => chain,
+                Some(last) => v1::ChainHealth {
+                    verified_age_ms: Some(milliseconds(last.age)),
+                    verified_intact: last.findings == 0 && last.missed == 0,
+                    verified_findings: last.findings,
+                    verified_missed: last.missed,
+                    ..chain
+                },
+            }),
         }
     }
 }
 
 pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Of an age in microseconds.
+fn millis(micros: i64) -> u64 {
+    u64::try_from(micros / 1_000).unwrap_or(0)
 }
 
 fn micros(duration: Duration) -> i64 {
@@ -111,6 +155,14 @@ struct EndedRow {
     status: String,
     reason: String,
     count: i64,
+    last: i64,
+}
+
+/// Of all forests and of none, what failed or expired after the last that was answered.
+#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+struct FailingRow {
+    count: i64,
+    age: Option<i64>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -131,8 +183,8 @@ async fn count(pool: &PgPool, served: BTreeSet<String>) -> Result<Counted, Store
     let since = now.saturating_sub(micros(WINDOW));
     let ended: Vec<EndedRow> = sqlx::query_as(
         "SELECT COALESCE(forest, '') AS forest, status, \
-         COALESCE(outcome::json #>> '{refusal,reason}', '') AS reason, count(*) AS count \
-         FROM operations WHERE admitted_at >= $1 AND status <> 'pending' \
+         COALESCE(outcome::json #>> '{refusal,reason}', '') AS reason, count(*) AS count, \
+         max(completed_at) AS last FROM operations WHERE admitted_at >= $1 AND status <> 'pending' \
          GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 2, 3",
     )
     .bind(since)
@@ -165,10 +217,25 @@ async fn count(pool: &PgPool, served: BTreeSet<String>) -> Result<Counted, Store
     .fetch_all(pool)
     .await?;
     let settings = store::settings(pool).await?;
-    let age = |then: i64| u64::try_from(now.saturating_sub(then) / 1_000).unwrap_or(0);
+    let verified = store::verified(pool).await?;
+    let failing: FailingRow = sqlx::query_as(
+        "SELECT count(*) AS count, $2 - max(completed_at) AS age FROM operations \
+         WHERE status IN ('failed', 'expired') AND admitted_at > greatest($1, ( \
+             SELECT max(admitted_at) FROM operations \
+             WHERE admitted_at >= $1 AND status IN ('applied', 'refused') \
+         ))",
+    )
+    .bind(since)
+    .bind(now)
+    .fetch_one(pool)
+    .await?;
+    let age = |then: i64| millis(now.saturating_sub(then));
     Ok(Counted {
         at,
-        ended: ended.into_iter().map(EndedRow::into_wire).collect(),
+        ended: ended
+            .into_iter()
+            .map(|row| row.into_wire(now))
+            .collect(),
         forests: forests
             .into_iter()
             .map(|row| v1::ForestLedger {
@@ -180,11 +247,13 @@ async fn count(pool: &PgPool, served: BTreeSet<String>) -> Result<Counted, Store
             })
             .collect(),
         settings: settings.map(|settings| settings.to_wire()),
+        verified,
+        failing,
     })
 }
 
 impl EndedRow {
-    fn into_wire(self) -> v1::EndedOperations {
+    fn into_wire(self, now: i64) -> v1::EndedOperations {
         v1::EndedOperations {
             forest: self.forest,
             status: Status::parse(&self.status)
@@ -192,6 +261,7 @@ impl EndedRow {
                 .into(),
             reason: self.reason,
             count: u64::try_from(self.count).unwrap_or(0),
+            last_age_ms: millis(now.saturating_sub(self.last)),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chain::{Entry, Tip};
+use proto::v1;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -24,22 +25,106 @@ const MOST_FINDINGS: usize = 100;
 pub(crate) struct Checkpoint {
     pub(crate) sequence: i64,
     pub(crate) hash: Vec<u8>,
-    pub(crate) whose: &'static str,
+    pub(crate) whose: Whose,
+}
+
+/// On whose word a checkpoint is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// This replica read that entry itself.
+    Replica,
+    /// This ledger's key signed it.
+    Signed,
+    /// The caller says so, who may be wrong.
+    Caller,
+}
+
+impl Whose {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replica => "this replica",
+            Self::Signed | Self::Caller => "the checkpoint",
+        }
+    }
+
+    const fn is_proven(self) -> bool {
+        matches!(self, Self::Replica | Self::Signed)
+    }
+}
+
+impl Checkpoint {
+    /// A caller's. Its signature makes it more than the caller's word.
+    pub(crate) fn given(given: &v1::Checkpoint, key: &SigningKey) -> Self {
+        let tip = Tip {
+            sequence: given.sequence,
+            at: given.at,
+            hash: given.hash.clone(),
+        };
+        Self {
+            whose: if key.verifies(&tip, &given.signature) {
+                Whose::Signed
+            } else {
+                Whose::Caller
+            },
+            sequence: tip.sequence,
+            hash: tip.hash,
+        }
+    }
 }
 
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Verification {
+    /// When the snapshot was taken, by the database's clock.
+    pub(crate) at: i64,
     pub(crate) entries: i64,
     pub(crate) head: Vec<u8>,
+    /// The first hundred.
     pub(crate) findings: Vec<String>,
+    /// How many are of the ledger in itself.
+    pub(crate) own: u64,
+    /// How many are of checkpoints that are proven to be ours.
+    pub(crate) missed: u64,
+    /// Whether it was held against a checkpoint that the ledger's key signed.
+    pub(crate) held: bool,
+}
+
+/// What every replica tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) at: i64,
+    pub(crate) own: u64,
+    pub(crate) missed: u64,
+    pub(crate) held: bool,
 }
 
 impl Verification {
     fn found(&mut self, finding: String) {
+        self.own += 1;
+        self.tell(finding);
+    }
+
+    fn tell(&mut self, finding: String) {
         if self.findings.len() < MOST_FINDINGS {
             self.findings.push(finding);
         }
+    }
+
+    fn missed(&mut self, checkpoint: &Checkpoint, finding: String) {
+        self.missed += u64::from(checkpoint.whose.is_proven());
+        self.tell(finding);
+    }
+
+    /// What is to be kept of it. Nothing where all that is wrong rests on the caller's word: that is no
+    /// finding, and no clean verification either.
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        let proven = self.own + self.missed;
+        (proven > 0 || self.findings.is_empty()).then_some(Verdict {
+            at: self.at,
+            own: self.own,
+            missed: self.missed,
+            held: self.held,
+        })
     }
 }
 
@@ -53,11 +138,18 @@ pub(crate) async fn verify(
     sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         .execute(&mut *snapshot)
         .await?;
+    let at = sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+        .fetch_one(&mut *snapshot)
+        .await?;
     // one statement reads the whole table for strays
     sqlx::query("SET LOCAL statement_timeout = '120s'")
         .execute(&mut *snapshot)
         .await?;
-    let mut verification = Verification::default();
+    let mut verification = Verification {
+        at,
+        held: { checkpoints.iter() }.any(|checkpoint| checkpoint.whose == Whose::Signed),
+        ..Verification::default()
+    };
     let settings = chain(&mut snapshot, key, checkpoints, &mut verification).await?;
     if store::settings(&mut *snapshot).await? != Some(settings) {
         verification.found("the settings are not what the entries say".to_owned());
@@ -77,6 +169,10 @@ async fn chain(
     let mut tip = Tip::genesis();
     let mut settings = Settings::default();
     let mut last = i64::MIN;
+    let mut seen: HashMap<i64, Vec<&Checkpoint>> = HashMap::new();
+    for checkpoint in checkpoints {
+        seen.entry(checkpoint.sequence).or_default().push(checkpoint);
+    }
     loop {
         let page = store::entries_after(&mut *snapshot, last, PAGE).await?;
         let Some(end) = page.last() else { break };
@@ -86,11 +182,13 @@ async fn chain(
             for finding in tip.follow(entry) {
                 verification.found(finding);
             }
-            for Checkpoint { whose, .. } in missed_at(checkpoints, entry) {
-                verification.found(format!(
-                    "entry {} is another than {whose} saw: the chain was rewritten",
-                    entry.sequence
-                ));
+            for checkpoint in missed_at(&seen, entry) {
+                let finding = format!(
+                    "entry {} is another than {} saw: the chain was rewritten",
+                    entry.sequence,
+                    checkpoint.whose.as_str()
+                );
+                verification.missed(checkpoint, finding);
             }
             match (entry.kind.as_str(), entry.operation_id) {
                 (SETTINGS, None) => match content::from_text(&entry.content) {
@@ -107,15 +205,15 @@ async fn chain(
             }
         }
     }
-    for Checkpoint {
-        sequence, whose, ..
-    } in checkpoints
-    {
-        if *sequence > tip.sequence {
-            verification.found(format!(
-                "{whose} saw entry {sequence}, the chain ends with entry {}: the end was cut off",
+    for checkpoint in checkpoints {
+        if checkpoint.sequence > tip.sequence {
+            let finding = format!(
+                "{} saw entry {}, the chain ends with entry {}: the end was cut off",
+                checkpoint.whose.as_str(),
+                checkpoint.sequence,
                 tip.sequence
-            ));
+            );
+            verification.missed(checkpoint, finding);
         }
     }
     let Some(head) = store::head_if_any(&mut *snapshot).await? else {
@@ -146,12 +244,11 @@ async fn chain(
 
 /// The checkpoints at this entry that saw another one in its place.
 fn missed_at<'a>(
-    checkpoints: &'a [Checkpoint],
+    seen: &HashMap<i64, Vec<&'a Checkpoint>>,
     entry: &'a Entry,
 ) -> impl Iterator<Item = &'a Checkpoint> {
-    checkpoints
-        .iter()
-        .filter(|seen| seen.sequence == entry.sequence && seen.hash != entry.hash)
+    let there = seen.get(&entry.sequence).into_iter().flatten();
+    there.copied().filter(|seen| seen.hash != entry.hash)
 }
 
 fn unreadable(entry: &Entry) -> String {

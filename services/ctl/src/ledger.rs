@@ -5,7 +5,7 @@ mod entries;
 use std::{
     fs::File,
     io::{self, BufReader, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
@@ -31,10 +31,15 @@ pub(crate) enum Ledger {
 Offline nobody is asked: the export is followed entry by entry, and held against checkpoints that
 the holder of the ledger's key signed. What follows the last checkpoint is only consistent in itself.
 
+By the database, what is found is kept: every replica of audit tells it in `status` and in its metrics, until a verification finds
+nothing. That includes a signed checkpoint that the ledger does not hold; it is cleared only by a verification that is held against
+signed checkpoints and finds nothing. Where nothing is wrong but an ENTRY:HASH, you alone are told, and nothing is kept.
+
 Exit codes: 0 intact; 1 not intact, with what is wrong and where; 3 wrong use or no connection.
 
 Examples:
   writebackctl --config /etc/writeback/config.toml ledger verify
+  writebackctl --config /etc/writeback/config.toml ledger verify --checkpoint checkpoints/
   writebackctl --config /etc/writeback/config.toml ledger verify --checkpoint 4711:9f86d0…
   writebackctl ledger verify --export ledger.jsonl --checkpoint checkpoint.json --public-key audit-signing-public.pem")]
     Verify(Verify),
@@ -60,8 +65,8 @@ Example:
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
-    /// A file that `ledger checkpoint` printed, or ENTRY:HASH as an earlier verification printed the head: finds a ledger that was put back whole to an earlier state; may be repeated
-    #[arg(long, value_name = "FILE|ENTRY:HASH")]
+    /// A file that `ledger checkpoint` printed, a folder of such files (none in it is no fault), or ENTRY:HASH as an earlier verification printed the head: finds a ledger that was put back whole to an earlier state; may be repeated
+    #[arg(long, value_name = "FILE|FOLDER|ENTRY:HASH")]
     checkpoint: Vec<Checkpoint>,
     /// Check this export of the entries and ask nobody
     #[arg(long, value_name = "FILE", requires_all = ["checkpoint", "public_key"])]
@@ -91,6 +96,7 @@ impl FromStr for Checkpoint {
             let checkpoint = v1::Checkpoint {
                 sequence: sequence.parse().ok()?,
                 hash: hex::decode(hash).ok()?,
+                ..v1::Checkpoint::default()
             };
             (checkpoint.hash.len() == 32).then_some(Self::Head(checkpoint))
         };
@@ -148,14 +154,17 @@ impl Verify {
             .as_deref()
             .context("--public-key: missing")?;
         let key = entries::read_public_key(key)?;
-        let checkpoints = { self.checkpoint.iter() }
-            .map(|checkpoint| match checkpoint {
-                Checkpoint::File(path) => SignedCheckpoint::read(path),
-                Checkpoint::Head(_) => anyhow::bail!(
-                    "--checkpoint: offline it must be a file with the ledger's signature, as `ledger checkpoint` prints it"
-                ),
-            })
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        ensure!(
+            self.heads().next().is_none(),
+            "--checkpoint: offline it must be a file with the ledger's signature, as `ledger checkpoint` prints it"
+        );
+        let checkpoints: Vec<SignedCheckpoint> = { self.signed()?.into_iter() }
+            .map(|(_, checkpoint)| checkpoint)
+            .collect();
+        ensure!(
+            !checkpoints.is_empty(),
+            "--checkpoint: there is none in that folder"
+        );
         let file = File::open(export).with_context(|| export.display().to_string())?;
         let verified = entries::verify(BufReader::new(file), &checkpoints, &key)
             .with_context(|| export.display().to_string())?;
@@ -169,29 +178,47 @@ impl Verify {
         )
     }
 
+    /// The signed ones, each with the file that it is in; of a folder all that are in it.
+    fn signed(&self) -> anyhow::Result<Vec<(PathBuf, SignedCheckpoint)>> {
+        let mut files = Vec::new();
+        for checkpoint in &self.checkpoint {
+            match checkpoint {
+                Checkpoint::File(path) if path.is_dir() => files.extend(checkpoints_in(path)?),
+                Checkpoint::File(path) => files.push(path.clone()),
+                Checkpoint::Head(_) => {}
+            }
+        }
+        files
+            .into_iter()
+            .map(|path| Ok((path.clone(), SignedCheckpoint::read(&path)?)))
+            .collect()
+    }
+
+    fn heads(&self) -> impl Iterator<Item = &v1::Checkpoint> {
+        self.checkpoint.iter().filter_map(|given| match given {
+            Checkpoint::Head(head) => Some(head),
+            Checkpoint::File(_) => None,
+        })
+    }
+
     async fn online(self, address: &Address, json: bool) -> anyhow::Result<Ending> {
         let key = self.public_key.as_deref().map(entries::read_public_key);
         let key = key.transpose()?;
         let mut own_findings = Vec::new();
-        let mut checkpoints = Vec::new();
-        for checkpoint in self.checkpoint {
-            checkpoints.push(match checkpoint {
-                Checkpoint::Head(head) => head,
-                Checkpoint::File(path) => {
-                    let signed = SignedCheckpoint::read(&path)?;
-                    let valid = match &key {
-                        Some(key) => signed.is_signed_by(key),
-                        None => signed.is_signed_by_its_own_key(),
-                    };
-                    if !valid {
-                        own_findings
-                            .push(format!("{}: the signature is not valid", path.display()));
-                    }
-                    v1::Checkpoint {
-                        sequence: signed.tip.sequence,
-                        hash: signed.tip.hash,
-                    }
-                }
+        let mut checkpoints: Vec<v1::Checkpoint> = self.heads().cloned().collect();
+        for (path, signed) in self.signed()? {
+            let valid = match &key {
+                Some(key) => signed.is_signed_by(key),
+                None => signed.is_signed_by_its_own_key(),
+            };
+            if !valid {
+                own_findings.push(format!("{}: the signature is not valid", path.display()));
+            }
+            checkpoints.push(v1::Checkpoint {
+                sequence: signed.tip.sequence,
+                hash: signed.tip.hash,
+                at: signed.tip.at,
+                signature: signed.signature,
             });
         }
         let mut client = LedgerClient::new(address.connect().await?);
@@ -202,8 +229,26 @@ impl Verify {
             findings.push("the audit service says so, and not why".to_owned());
         }
         findings.extend(own_findings);
-        print(found.entries, &found.head, &findings, None, json)
+        let more = json!({ "kept": found.kept });
+        print(found.entries, &found.head, &findings, Some(&more), json)
     }
+}
+
+/// In a folder that somebody puts them into, or that a cluster mounts, with hidden files of its own.
+fn checkpoints_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let read = || {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            if !hidden && entry.path().is_file() {
+                files.push(entry.path());
+            }
+        }
+        files.sort();
+        Ok::<_, io::Error>(files)
+    };
+    read().with_context(|| folder.display().to_string())
 }
 
 fn print(
@@ -236,6 +281,13 @@ fn print(
         writeln!(out, "NOT INTACT: {entries} entries read")?;
         for finding in findings {
             writeln!(out, "  {}", table::printable(finding))?;
+        }
+        if more.and_then(|more| more.get("kept")) == Some(&Value::Bool(false)) {
+            writeln!(
+                out,
+                "this is not kept: `status`, metrics and alerts stay as they were. What rests on an ENTRY:HASH alone is told to its \
+                 bringer alone; a file that `ledger checkpoint` printed proves itself"
+            )?;
         }
     }
     Ok(if intact { Ending::Done } else { Ending::No })

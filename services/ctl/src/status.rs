@@ -53,6 +53,8 @@ enum Look {
     Seen {
         status: Box<v1::StatusResponse>,
         report: Box<Report>,
+        /// The forest that was asked for.
+        of: Option<ForestId>,
     },
     /// Nobody answered, and why.
     Away { at: OffsetDateTime, why: String },
@@ -134,6 +136,7 @@ impl Status {
         Ok(Look::Seen {
             status: Box::new(status),
             report: Box::new(report),
+            of: self.forest.clone(),
         })
     }
 }

@@ -249,6 +249,7 @@ pub(super) fn of_corp(change: impl Fn(&mut v1::ForestLedger)) -> impl Fn(&mut v1
 pub(super) enum Place {
     Broker,
     Ledger,
+    Outcomes,
     Service(ServiceKind),
     Corp,
     Domain,
@@ -269,6 +270,7 @@ pub(super) fn at(report: &Report, place: Place) -> &Verdict {
     match place {
         Place::Broker => &report.broker,
         Place::Ledger => &report.ledger,
+        Place::Outcomes => &report.outcomes.verdict,
         Place::Service(kind) => &of_kind(kind).unwrap().verdict,
         Place::Corp => &corp(report).verdict,
         Place::Domain => &corp(report).domains[0].verdict,
@@ -278,7 +280,7 @@ pub(super) fn at(report: &Report, place: Place) -> &Verdict {
 
 /// Every verdict there is.
 pub(super) fn verdicts(report: &Report) -> Vec<&Verdict> {
-    let mut all = vec![&report.broker, &report.ledger];
+    let mut all = vec![&report.broker, &report.ledger, &report.outcomes.verdict];
     all.extend(report.services.iter().map(|service| &service.verdict));
     for forest in &report.forests {
         all.push(&forest.verdict);

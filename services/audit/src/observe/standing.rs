@@ -1,4 +1,4 @@
-//! How the ledger stands: what has not ended, and what the last verification found.
+//! How the ledger stands: what has not ended.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,6 @@ use std::{
 
 use opentelemetry::KeyValue;
 use telemetry::metric;
-use tokio::time::Instant;
 
 /// What has not ended, by forest, as last counted in the database.
 #[derive(Clone, Default)]
@@ -66,56 +65,6 @@ impl Pending {
         }
         forests.entry(String::new()).or_default();
         forests.extend(counted);
-    }
-}
-
-/// What the last verifications found. Told once the first has been asked for.
-#[derive(Clone, Default)]
-pub(crate) struct Verified(Arc<Mutex<Option<LastVerified>>>);
-
-#[derive(Debug, Clone, Copy)]
-struct LastVerified {
-    findings: usize,
-    at: Instant,
-}
-
-impl Verified {
-    pub(crate) fn observe() -> Self {
-        let verified = Self::default();
-        let (findings, age) = (verified.clone(), verified.clone());
-        // the meter keeps them alive
-        let _findings = metric::meter()
-            .u64_observable_gauge("writeback.ledger.findings")
-            .with_description(
-                "What the last verification by this replica found wrong: 0 if the ledger is intact",
-            )
-            .with_callback(move |observer| {
-                if let Some(last) = findings.last() {
-                    observer.observe(u64::try_from(last.findings).unwrap_or(u64::MAX), &[]);
-                }
-            })
-            .build();
-        let _age = metric::meter()
-            .f64_observable_gauge("writeback.ledger.verified.age")
-            .with_unit("s")
-            .with_description("How long ago this replica last verified the whole ledger")
-            .with_callback(move |observer| {
-                if let Some(last) = age.last() {
-                    observer.observe(last.at.elapsed().as_secs_f64(), &[]);
-                }
-            })
-            .build();
-        verified
-    }
-
-    fn last(&self) -> Option<LastVerified> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn found(&self, findings: usize) {
-        let at = Instant::now();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(LastVerified { findings, at });
     }
 }
 

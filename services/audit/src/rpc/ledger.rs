@@ -17,7 +17,7 @@ use crate::{
     news::Event,
     record::Record,
     store::{self, Filter},
-    verify::{self, Checkpoint},
+    verify::{self, Checkpoint, Whose},
 };
 
 const DEFAULT_LIMIT: u32 = 100;
@@ -108,17 +108,30 @@ impl Ledger for Rpc {
             .await
             .map_err(RpcError::from)?;
         let intact = verification.findings.is_empty();
-        tracing::info!(intact, entries = verification.entries, "verified");
-        // what does not fit a caller's own checkpoint may be the checkpoint's fault: it is the caller's to judge
-        if intact || request.get_ref().checkpoints.is_empty() {
-            self.verified.found(verification.findings.len());
-            self.standing.verified.found(intact);
-        }
+        let verdict = verification.verdict();
+        tracing::info!(
+            intact,
+            entries = verification.entries,
+            kept = verdict.is_some(),
+            "verified"
+        );
+        let kept = match verdict {
+            None => false,
+            Some(verdict) => match in_time(store::keep_verdict(&self.pool, verdict)).await {
+                Ok(()) => true,
+                // who asked is told all the same
+                Err(error) => {
+                    tracing::error!(%error, "what a verification found could not be kept");
+                    false
+                }
+            },
+        };
         Ok(Response::new(v1::VerifyResponse {
             intact,
             entries: verification.entries,
             head: verification.head,
             findings: verification.findings,
+            kept,
         }))
     }
 }
@@ -126,15 +139,11 @@ impl Ledger for Rpc {
 impl Rpc {
     /// The caller's, and what this replica itself saw last.
     fn checkpoints(&self, request: &v1::VerifyRequest) -> Vec<Checkpoint> {
-        let given = request.checkpoints.iter().map(|given| Checkpoint {
-            sequence: given.sequence,
-            hash: given.hash.clone(),
-            whose: "the checkpoint",
-        });
+        let given = { request.checkpoints.iter() }.map(|given| Checkpoint::given(given, &self.key));
         let own = self.news.newest().map(|(sequence, hash)| Checkpoint {
             sequence,
             hash,
-            whose: "this replica",
+            whose: Whose::Replica,
         });
         given.chain(own).collect()
     }

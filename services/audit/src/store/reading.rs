@@ -56,6 +56,29 @@ pub(crate) async fn settings(
     Ok(settings)
 }
 
+/// What the last verification found, as it is kept, and how old it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct Verified {
+    /// In microseconds. Until the first verification, of the wait for it.
+    pub(crate) age: i64,
+    pub(crate) verified: bool,
+    pub(crate) findings: i64,
+    pub(crate) missed: i64,
+}
+
+/// None when the row was removed, which nothing of ours does.
+pub(crate) async fn verified(
+    executor: impl PgExecutor<'_>,
+) -> Result<Option<Verified>, StoreError> {
+    let verified = sqlx::query_as(
+        "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - at AS age, \
+         verified, findings, missed FROM verification",
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(verified)
+}
+
 pub(crate) async fn record(
     executor: impl PgExecutor<'_>,
     id: OperationId,

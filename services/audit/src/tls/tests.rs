@@ -98,7 +98,6 @@ async fn serve(settings: &Audit) -> SocketAddr {
         news,
         standing,
         key,
-        verified: crate::observe::Verified::default(),
         shutdown: CancellationToken::new(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

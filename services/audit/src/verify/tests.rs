@@ -48,3 +48,38 @@ fn a_row_is_held_against_its_entries() {
     assert!(compare(&row, &entries[..1]).is_some());
     assert!(compare(&row, &[]).is_some());
 }
+
+#[test]
+fn what_rests_on_the_callers_word_alone_is_kept_for_nobody() {
+    let (key, other) = (SigningKey::generate(), SigningKey::generate());
+    let mut tip = Tip::genesis();
+    tip.append(1, ADMITTED, None, String::new());
+    let given = |signature: Vec<u8>| {
+        let given = v1::Checkpoint {
+            sequence: tip.sequence,
+            hash: tip.hash.clone(),
+            at: tip.at,
+            signature,
+        };
+        Checkpoint::given(&given, &key)
+    };
+    let signed = given(key.sign(&tip));
+    assert_eq!(signed.whose, Whose::Signed);
+    let claimed = [given(Vec::new()), given(other.sign(&tip))];
+    assert_eq!(claimed.each_ref().map(|one| one.whose), [Whose::Caller; 2]);
+
+    let intact = Verification::default();
+    assert!(intact.verdict().is_some());
+    let mut verification = Verification::default();
+    verification.missed(&claimed[0], "cut off".to_owned());
+    assert_eq!(verification.verdict(), None, "neither clean nor a finding");
+    // what is wrong all the same counts, and that alone
+    verification.found("changed".to_owned());
+    let kept = |verification: &Verification| {
+        let verdict = verification.verdict().unwrap();
+        (verdict.own, verdict.missed)
+    };
+    assert_eq!(kept(&verification), (1, 0));
+    verification.missed(&signed, "cut off".to_owned());
+    assert_eq!(kept(&verification), (1, 1));
+}

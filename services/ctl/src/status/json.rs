@@ -19,13 +19,19 @@ pub(super) fn of(look: &Look) -> Value {
             "at": at.format(&Rfc3339).ok(),
             "problem": format!("audit cannot be asked: {why}"),
         }),
-        Look::Seen { status, report } => json!({
+        Look::Seen { status, report, of } => json!({
             "level": report.level.as_str(),
+            "forest": of.as_ref().map(|forest| forest.as_str()),
             "at": moment::optional(status.at),
             "replica": status.replica,
             "listeningSeconds": status.listening_ms.map(|ms| ms / 1_000),
             "broker": verdict(&report.broker),
             "ledger": ledger(&report.ledger, status.ledger.as_ref()),
+            "outcomes": {
+                "level": report.outcomes.verdict.level().as_str(),
+                "findings": findings(&report.outcomes.verdict),
+                "withoutForest": ended(&report.outcomes.without_forest),
+            },
             "services": report.services.iter().map(service).collect::<Vec<_>>(),
             "forests": report.forests.iter().map(forest).collect::<Vec<_>>(),
         }),
@@ -58,6 +64,7 @@ fn ledger(judged: &Verdict, facts: Option<&v1::LedgerHealth>) -> Value {
             "intact": chain.problem.is_empty(),
             "verifiedSecondsAgo": chain.verified_age_ms.map(|ms| ms / 1_000),
             "verifiedIntact": chain.verified_age_ms.map(|_| chain.verified_intact),
+            "verifiedFindings": chain.verified_age_ms.map(|_| chain.verified_findings + chain.verified_missed),
         })),
     })
 }
@@ -87,20 +94,25 @@ fn instance(instance: &Instance) -> Value {
     })
 }
 
-fn forest(report: &ForestReport) -> Value {
-    let figures = &report.figures;
-    let seconds = |age: Option<Duration>| age.map(|age| age.as_secs());
-    let ended = report.ended.iter().map(|ended| {
+fn ended(ended: &[v1::EndedOperations]) -> Vec<Value> {
+    let each = ended.iter().map(|ended| {
         json!({
             "status": operation::Status::try_from(ended.status()).ok(),
             "reason": (!ended.reason.is_empty()).then_some(&ended.reason),
             "count": ended.count,
         })
     });
-    let keys = figures
-        .keys
-        .iter()
-        .map(|(kid, days)| json!({ "kid": kid, "daysLeft": days }));
+    each.collect()
+}
+
+fn forest(report: &ForestReport) -> Value {
+    let figures = &report.figures;
+    let seconds = |age: Option<Duration>| age.map(|age| age.as_secs());
+    let keys = figures.keys.as_ref().map(|keys| {
+        let each = keys.iter();
+        each.map(|(kid, days)| json!({ "kid": kid, "daysLeft": days }))
+            .collect::<Vec<_>>()
+    });
     json!({
         "id": report.id,
         "level": report.level().as_str(),
@@ -110,8 +122,8 @@ fn forest(report: &ForestReport) -> Value {
         "queue": { "waiting": figures.waiting, "underWay": figures.under_way },
         "pending": { "count": figures.pending, "oldestSeconds": seconds(figures.oldest_pending) },
         "lastSuccessSecondsAgo": seconds(figures.last_applied),
-        "ended": ended.collect::<Vec<_>>(),
-        "keys": keys.collect::<Vec<_>>(),
+        "ended": ended(&report.ended),
+        "keys": keys,
     })
 }
 

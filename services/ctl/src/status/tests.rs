@@ -52,6 +52,7 @@ fn look() -> Look {
         status: status.into(),
         reason: reason.to_owned(),
         count,
+        ..v1::EndedOperations::default()
     };
     let status = v1::StatusResponse {
         at: proto::to_micros(datetime!(2026-11-21 10:00:00.5 UTC)),
@@ -83,6 +84,7 @@ fn look() -> Look {
     Look::Seen {
         status: Box::new(status),
         report: Box::new(report),
+        of: None,
     }
 }
 
@@ -94,6 +96,7 @@ Writeback is down   2026-11-21T10:00:00Z, as audit-1 sees it
 
   broker     healthy
   ledger     healthy
+  outcomes   healthy
   intake     healthy  1 of 1   intake-1 0.1.0 up 60 min
   resolver   healthy  1 of 1   resolver-1 0.1.0 up 60 min
   audit      healthy  1 of 1   audit-1 0.1.0 up 60 min
@@ -112,6 +115,70 @@ FOREST corp   down
       ! it answers nobody: no answer\u{fffd}[2J
         -> see that it runs, and that its LDAPS port can be reached from them: `writebackctl reason forest-unavailable`";
     assert_eq!(picture, expected);
+}
+
+/// Of the same, changed.
+fn picture(change: impl Fn(&mut v1::StatusResponse), of: Option<&str>) -> (String, serde_json::Value) {
+    let Look::Seen { mut status, .. } = look() else {
+        unreachable!()
+    };
+    change(&mut status);
+    let of = of.map(|forest| forest.parse::<ForestId>().unwrap());
+    let report = health::judge(&status);
+    let report = match &of {
+        Some(forest) => report.of_forest(forest.as_str()).unwrap(),
+        None => report,
+    };
+    let look = Look::Seen {
+        status,
+        report: Box::new(report),
+        of,
+    };
+    (view::lines(&look, Paint::PLAIN).join("\n"), json::of(&look))
+}
+
+#[test]
+fn of_one_forest_the_headline_is_that_forests() {
+    let writers_stopped = |status: &mut v1::StatusResponse| {
+        status
+            .heard
+            .retain(|heard| heard.heartbeat.as_ref().unwrap().kind() != ServiceKind::Writer);
+    };
+    let (text, json) = picture(writers_stopped, Some("corp"));
+    assert!(text.starts_with("Forest corp is down   2026"), "{text}");
+    assert_eq!(json["forest"], "corp");
+    assert!(text.contains("\n  writers    none is heard\n"), "{text}");
+}
+
+#[test]
+fn keys_that_nobody_tells_of_are_not_shown() {
+    let deaf = |status: &mut v1::StatusResponse| {
+        status.listening_ms = None;
+        status.heard.iter_mut().for_each(|heard| heard.age_ms = 300_000);
+    };
+    let (text, json) = picture(deaf, None);
+    assert!(text.contains("FOREST corp") && !text.contains("  keys "), "{text}");
+    assert!(json["forests"][0]["keys"].is_null());
+}
+
+#[test]
+fn what_ended_without_a_forest_is_shown_for_the_whole() {
+    let silent = |status: &mut v1::StatusResponse| {
+        let ledger = status.ledger.as_mut().unwrap();
+        ledger.ended.push(v1::EndedOperations {
+            status: v1::Status::Failed.into(),
+            reason: "forest-unavailable".to_owned(),
+            count: 24,
+            last_age_ms: 1_000,
+            ..v1::EndedOperations::default()
+        });
+    };
+    let (text, json) = picture(silent, None);
+    let expected = "  outcomes   degraded 15 min, without a forest: failed 24 (forest-unavailable 24)\n    ! 24 operations";
+    assert!(text.contains(expected), "{text}");
+    let outcomes = &json["outcomes"];
+    assert_eq!(outcomes["withoutForest"][0]["count"], 24);
+    assert_eq!(outcomes["level"], "degraded");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use health::{
     ControllerReport, DomainReport, Finding, ForestReport, Instance, Level, Report, ServiceReport,
     kind_name,
 };
+use operation::ForestId;
 use proto::v1::{self, Breaker};
 use time::format_description::well_known::Rfc3339;
 
@@ -77,12 +78,18 @@ pub(super) fn lines(look: &Look, paint: Paint) -> Vec<String> {
             lines.extend(told(&finding, 2, paint));
             lines
         }
-        Look::Seen { status, report } => seen(status, report, paint),
+        Look::Seen { status, report, of } => seen(status, report, of.as_ref(), paint),
     }
 }
 
-fn seen(status: &v1::StatusResponse, report: &Report, paint: Paint) -> Vec<String> {
-    let head = format!("Writeback is {}", report.level.as_str());
+fn seen(
+    status: &v1::StatusResponse,
+    report: &Report,
+    of: Option<&ForestId>,
+    paint: Paint,
+) -> Vec<String> {
+    let whose = of.map_or("Writeback".to_owned(), |forest| format!("Forest {forest}"));
+    let head = format!("{whose} is {}", report.level.as_str());
     let mut lines = vec![
         format!(
             "{}   {}, as {} sees it",
@@ -101,6 +108,14 @@ fn seen(status: &v1::StatusResponse, report: &Report, paint: Paint) -> Vec<Strin
         paint,
     ));
     lines.extend(all(report.ledger.findings(), paint));
+    let outcomes = &report.outcomes;
+    lines.push(row(
+        "outcomes",
+        outcomes.verdict.level(),
+        &without_forest(&outcomes.without_forest, status),
+        paint,
+    ));
+    lines.extend(all(outcomes.verdict.findings(), paint));
     for service in &report.services {
         let replicas = replicas(service, status.at);
         lines.push(row(
@@ -168,7 +183,23 @@ fn ledger(facts: Option<&v1::LedgerHealth>) -> String {
     parts.join(", ")
 }
 
+/// How long the ledger's window is.
+fn window(status: &v1::StatusResponse) -> String {
+    let window = status.ledger.as_ref().map_or(0, |ledger| ledger.window_ms);
+    age_of(Duration::from_millis(window))
+}
+
+fn without_forest(without: &[v1::EndedOperations], status: &v1::StatusResponse) -> String {
+    if without.is_empty() {
+        return String::new();
+    }
+    format!("{}, without a forest: {}", window(status), ended(without))
+}
+
 fn replicas(service: &ServiceReport, now: i64) -> String {
+    if service.instances.is_empty() {
+        return "none is heard".to_owned();
+    }
     let each: Vec<String> = service
         .instances
         .iter()
@@ -203,10 +234,8 @@ fn of_forest(forest: &ForestReport, status: &v1::StatusResponse, paint: Paint) -
     lines.extend(all(forest.verdict.findings(), paint));
     lines.push(plain("writers", replicas(&forest.writers, status.at)));
     lines.push(plain("work", work(forest)));
-    let window = status.ledger.as_ref().map_or(0, |ledger| ledger.window_ms);
-    let window = age_of(Duration::from_millis(window));
-    lines.push(plain(&window, ended(&forest.ended)));
-    lines.push(plain("keys", keys(forest)));
+    lines.push(plain(&window(status), ended(&forest.ended)));
+    lines.extend(keys(forest).map(|keys| plain("keys", keys)));
     for domain in &forest.domains {
         lines.extend(of_domain(domain, status.at, paint));
     }
@@ -266,16 +295,20 @@ fn ended(ended: &[v1::EndedOperations]) -> String {
     }
 }
 
-fn keys(forest: &ForestReport) -> String {
-    let keys = &forest.figures.keys;
+/// Nothing while they are not known.
+fn keys(forest: &ForestReport) -> Option<String> {
+    let keys = forest.figures.keys.as_ref()?;
     let Some((newest, days)) = keys.last() else {
-        return "none published".to_owned();
+        return Some("none published".to_owned());
     };
     let newest: String = printable(newest).chars().take(8).collect();
     let left = days.map_or(String::new(), |days| {
         format!(", to be replaced in {days} days")
     });
-    format!("{} published, the newest {newest}…{left}", keys.len())
+    Some(format!(
+        "{} published, the newest {newest}…{left}",
+        keys.len()
+    ))
 }
 
 fn of_domain(domain: &DomainReport, now: i64, paint: Paint) -> Vec<String> {
