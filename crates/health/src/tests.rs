@@ -345,7 +345,13 @@ fn the_ledger() {
         let chain = ledger.chain.as_mut().unwrap();
         (chain.verified_age_ms, chain.verified_missed) = (Some(1), 1);
     });
-    expect(missed, Ledger, Degraded, "put back to an earlier state", Degraded);
+    expect(
+        missed,
+        Ledger,
+        Degraded,
+        "put back to an earlier state",
+        Degraded,
+    );
     let mut intact = well();
     ledger(|ledger| {
         let chain = ledger.chain.as_mut().unwrap();

@@ -62,7 +62,7 @@ impl Tally {
         let age = Duration::from_micros(count(kept.age));
         Some(LastVerified {
             age: age.saturating_add(counted.at.elapsed()),
-            verified: kept.verified,
+            verified: kept.done,
             findings: count(kept.findings),
             missed: count(kept.missed),
         })
@@ -232,10 +232,7 @@ async fn count(pool: &PgPool, served: BTreeSet<String>) -> Result<Counted, Store
     let age = |then: i64| millis(now.saturating_sub(then));
     Ok(Counted {
         at,
-        ended: ended
-            .into_iter()
-            .map(|row| row.into_wire(now))
-            .collect(),
+        ended: ended.into_iter().map(|row| row.into_wire(now)).collect(),
         forests: forests
             .into_iter()
             .map(|row| v1::ForestLedger {

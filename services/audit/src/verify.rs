@@ -171,7 +171,9 @@ async fn chain(
     let mut last = i64::MIN;
     let mut seen: HashMap<i64, Vec<&Checkpoint>> = HashMap::new();
     for checkpoint in checkpoints {
-        seen.entry(checkpoint.sequence).or_default().push(checkpoint);
+        seen.entry(checkpoint.sequence)
+            .or_default()
+            .push(checkpoint);
     }
     loop {
         let page = store::entries_after(&mut *snapshot, last, PAGE).await?;

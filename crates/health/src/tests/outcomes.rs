@@ -53,21 +53,33 @@ fn what_ends_without_a_forest_is_told_by_reason() {
     );
     assert_eq!(report.outcomes.without_forest.len(), 2);
     assert_eq!(corp(&report).level(), Healthy);
-    assert!(report.outcomes.verdict.findings()[0].act.contains("without --forest"));
+    assert!(
+        report.outcomes.verdict.findings()[0]
+            .act
+            .contains("without --forest")
+    );
 }
 
 #[test]
 fn a_few_that_failed_and_what_is_long_over_are_only_shown() {
     for (failed, age) in [(4, 1_000), (24, 60_001)] {
         let mut status = well();
-        with(vec![ended("", v1::Status::Failed, failed, age)], failed, age)(&mut status);
+        with(
+            vec![ended("", v1::Status::Failed, failed, age)],
+            failed,
+            age,
+        )(&mut status);
         let report = judge(&status);
         assert_eq!(report.level, Healthy, "{failed} {age}");
         assert_eq!(report.outcomes.without_forest[0].count, failed);
     }
     let mut status = well();
     with(vec![ended("", v1::Status::Refused, 99, 0)], 0, 0)(&mut status);
-    assert_eq!(judge(&status).level, Healthy, "an unknown name is an answer");
+    assert_eq!(
+        judge(&status).level,
+        Healthy,
+        "an unknown name is an answer"
+    );
 }
 
 #[test]
@@ -123,7 +135,10 @@ fn a_silent_forest_says_whom_else_it_harms() {
         let mut findings = corp(&report).verdict.findings().iter();
         findings.any(|finding| finding.what.contains(says))
     };
-    assert!(!said(&silent("writer")), "resolvers reach it: others are found");
+    assert!(
+        !said(&silent("writer")),
+        "resolvers reach it: others are found"
+    );
     assert!(!said(&silent("resolver-1")), "one resolver reaches it");
     let alone = |status: &mut v1::StatusResponse| {
         silent("")(status);

@@ -61,7 +61,8 @@ pub(crate) async fn settings(
 pub(crate) struct Verified {
     /// In microseconds. Until the first verification, of the wait for it.
     pub(crate) age: i64,
-    pub(crate) verified: bool,
+    /// Whether there was one.
+    pub(crate) done: bool,
     pub(crate) findings: i64,
     pub(crate) missed: i64,
 }
@@ -72,7 +73,7 @@ pub(crate) async fn verified(
 ) -> Result<Option<Verified>, StoreError> {
     let verified = sqlx::query_as(
         "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - at AS age, \
-         verified, findings, missed FROM verification",
+         verified AS done, findings, missed FROM verification",
     )
     .fetch_optional(executor)
     .await?;

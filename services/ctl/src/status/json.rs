@@ -5,6 +5,7 @@ use std::time::Duration;
 use health::{
     ControllerReport, DomainReport, ForestReport, Instance, ServiceReport, Verdict, kind_name,
 };
+use operation::ForestId;
 use proto::v1::{self, Breaker, Contact};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -21,7 +22,7 @@ pub(super) fn of(look: &Look) -> Value {
         }),
         Look::Seen { status, report, of } => json!({
             "level": report.level.as_str(),
-            "forest": of.as_ref().map(|forest| forest.as_str()),
+            "forest": of.as_ref().map(ForestId::as_str),
             "at": moment::optional(status.at),
             "replica": status.replica,
             "listeningSeconds": status.listening_ms.map(|ms| ms / 1_000),

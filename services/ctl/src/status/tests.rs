@@ -118,7 +118,10 @@ FOREST corp   down
 }
 
 /// Of the same, changed.
-fn picture(change: impl Fn(&mut v1::StatusResponse), of: Option<&str>) -> (String, serde_json::Value) {
+fn picture(
+    change: impl Fn(&mut v1::StatusResponse),
+    of: Option<&str>,
+) -> (String, serde_json::Value) {
     let Look::Seen { mut status, .. } = look() else {
         unreachable!()
     };
@@ -154,10 +157,16 @@ fn of_one_forest_the_headline_is_that_forests() {
 fn keys_that_nobody_tells_of_are_not_shown() {
     let deaf = |status: &mut v1::StatusResponse| {
         status.listening_ms = None;
-        status.heard.iter_mut().for_each(|heard| heard.age_ms = 300_000);
+        status
+            .heard
+            .iter_mut()
+            .for_each(|heard| heard.age_ms = 300_000);
     };
     let (text, json) = picture(deaf, None);
-    assert!(text.contains("FOREST corp") && !text.contains("  keys "), "{text}");
+    assert!(
+        text.contains("FOREST corp") && !text.contains("  keys "),
+        "{text}"
+    );
     assert!(json["forests"][0]["keys"].is_null());
 }
 

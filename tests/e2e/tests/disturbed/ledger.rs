@@ -5,3 +5,4 @@ mod replicas;
 mod rights;
 mod secure;
 mod tampering;
+mod verdict;

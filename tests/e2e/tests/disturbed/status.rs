@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use e2e::{Ctl, World, until};
+use e2e::{Ctl, Event, World, until};
 use serde_json::Value;
 
 use crate::{ALONE, parts};
@@ -107,10 +107,34 @@ async fn a_forest_whose_domain_controller_stands_still_is_down_and_the_other_is_
         .run(&["status", "--once", "--forest", &ill])
         .await?
         .expect(2)?;
+    let headline = format!("Forest {ill} is down");
     ensure!(
-        run.out.starts_with("Writeback is down") && !run.out.contains('\u{1b}'),
+        run.out.starts_with(&headline) && !run.out.contains('\u{1b}'),
         "{run:?}"
     );
+    ensure!(
+        finds(ill_one, "degraded", "people of other forests"),
+        "{ill_one:#}"
+    );
+
+    // nobody knows whether these are in the one that is silent: everybody is failed, and the whole is down
+    let person = world.forest()?.named("nobody.in.silence");
+    let asked = (0..6).map(|_| async { world.door.send(&Event::unlock(&person)).await });
+    for answer in futures_util::future::join_all(asked).await {
+        answer?.expect_refused(503, operation::Reason::ForestUnavailable)?;
+    }
+    until_status("everybody is failed", SAID_WITHIN, &[], 2, |said| {
+        let outcomes = &said["outcomes"];
+        let ended = outcomes["withoutForest"].as_array().into_iter().flatten();
+        let failed = { ended }.any(|ended| {
+            ended["reason"] == "forest-unavailable" && ended["count"].as_u64() >= Some(6)
+        });
+        failed
+            && finds(outcomes, "down", "nobody is helped")
+            && finds(outcomes, "degraded", "before their forest was known")
+            && forest(said, &well)["level"] == "healthy"
+    })
+    .await?;
     drop(stopped);
     until_well().await?;
     Ok(())

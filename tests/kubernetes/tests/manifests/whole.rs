@@ -26,7 +26,9 @@ fn what_is_named_is_there() -> anyhow::Result<()> {
         let mut volumes = BTreeSet::new();
         for volume in pod.volumes() {
             volumes.extend(volume["name"].as_str());
-            if let Some(map) = volume["configMap"]["name"].as_str() {
+            // what is optional may never be made
+            let map = &volume["configMap"];
+            if let Some(map) = map["name"].as_str().filter(|_| map["optional"] != true) {
                 ensure!(maps.contains(map), "{whose}: no config map {map}");
             }
             if let Some(claim) = volume["persistentVolumeClaim"]["claimName"].as_str() {

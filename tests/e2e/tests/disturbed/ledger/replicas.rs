@@ -172,6 +172,14 @@ impl OwnLedger {
         })
     }
 
+    /// Ends all replicas without a word.
+    pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
+        for mut replica in std::mem::take(&mut self.replicas) {
+            replica.kill().await?;
+        }
+        Ok(())
+    }
+
     /// What `ledger verify` says of it, and with which exit code.
     pub(super) async fn verify(&self, more: &[&str]) -> anyhow::Result<(i32, serde_json::Value)> {
         let replica = self.replicas.first().context("no replica")?;
@@ -236,6 +244,16 @@ impl Replica {
             self.child.kill().await?;
         }
         Ok(())
+    }
+
+    /// Of a gauge without labels; none while it is not told.
+    pub(super) async fn gauge(&self, name: &str) -> anyhow::Result<Option<f64>> {
+        let page = reqwest::get(format!("{}/metrics", self.admin)).await?;
+        let page = page.text().await?;
+        let mut lines = page.lines().filter(|line| !line.starts_with('#'));
+        let line = lines.find(|line| line.split(['{', ' ']).next() == Some(name));
+        let value = line.and_then(|line| line.rsplit(' ').next());
+        Ok(value.map(str::parse).transpose()?)
     }
 
     /// As an intake.

@@ -53,6 +53,9 @@ const FORBIDDEN: &[&str] = &[
     "TRUNCATE head",
     "DELETE FROM settings",
     "TRUNCATE settings",
+    "DELETE FROM verification",
+    "TRUNCATE verification",
+    "INSERT INTO verification (one, at, verified, findings, missed) VALUES (false, 0, true, 0, 0)",
     "ALTER TABLE entries DROP COLUMN hash",
     "ALTER TABLE entries DISABLE TRIGGER ALL",
     "ALTER TABLE entries OWNER TO writeback_audit",
@@ -81,6 +84,7 @@ async fn the_services_role_may_append_and_read_and_nothing_else() -> anyhow::Res
         "INSERT INTO entries SELECT -1, at, kind, operation_id, content, previous, hash FROM entries LIMIT 1",
         "UPDATE head SET at = at",
         "UPDATE settings SET changed_by = changed_by",
+        "UPDATE verification SET findings = findings",
         "UPDATE operations SET status = status",
     ] {
         assert_eq!(attempt(&mut service, statement).await?, None, "{statement}");
