@@ -189,3 +189,44 @@ fn the_rules_are_the_product_s() -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+/// Every user of the example's broker, with rights for the forests of the list.
+#[test]
+fn the_broker_s_definitions_are_made_from_its_permissions() -> anyhow::Result<()> {
+    let copy = Copy::new("definitions")?;
+    let passwords = copy.path("passwords");
+    fs::create_dir_all(&passwords)?;
+    let users = [
+        "intake",
+        "resolver",
+        "audit",
+        "writer-corp",
+        "writer-emea",
+        "keda",
+    ];
+    for user in users {
+        fs::write(passwords.join(user), format!("of-{user}\n"))?;
+    }
+    let folder = passwords.display().to_string();
+    let define = || run("sh", &["../broker/definitions.sh", &folder, "corp", "emea"]);
+    let made: Value = serde_json::from_str(&define()?)?;
+    for (list, key) in [("users", "name"), ("permissions", "user")] {
+        let named: Vec<_> = made[list].as_array().into_iter().flatten().collect();
+        let named: Vec<_> = named.iter().filter_map(|one| one[key].as_str()).collect();
+        ensure!(named == users, "{list}: {named:?}");
+    }
+    let rights = &made["permissions"][4];
+    ensure!(
+        rights["read"] == r"^writeback\.(forests|forest\.emea)$",
+        "{rights}"
+    );
+    fs::remove_file(passwords.join("audit"))?;
+    let refused = define().map(drop).expect_err("audit has no password");
+    ensure!(
+        refused
+            .to_string()
+            .contains("passwords/audit is not there, or empty"),
+        "{refused}"
+    );
+    Ok(())
+}
