@@ -1,0 +1,81 @@
+//! What the forest's schema says.
+
+use std::fmt::Write as _;
+
+use ldap3::Scope;
+use uuid::Uuid;
+
+use super::Inspection;
+use crate::{
+    DirectoryError, filter,
+    permissions::right::{Attribute, Schema},
+};
+
+/// More classes and attributes than are ever asked for.
+const MOST_NAMES: i32 = 100;
+
+impl Inspection {
+    /// What the schema says of these attributes and classes; as delivered, where it cannot be read.
+    pub async fn schema(
+        &self,
+        attributes: &[&str],
+        classes: &[&str],
+    ) -> Result<Schema, DirectoryError> {
+        let mut schema = Schema::default();
+        let root = self.one("", &["schemaNamingContext"]).await?;
+        let Some(base) = root
+            .as_ref()
+            .and_then(|root| root.text("schemaNamingContext"))
+        else {
+            return Ok(schema);
+        };
+        let mut names = String::new();
+        for name in attributes.iter().chain(classes) {
+            // writing to a String does not fail
+            let _ = write!(
+                names,
+                "(lDAPDisplayName={})",
+                filter::escape(name.as_bytes())
+            );
+        }
+        let found = self
+            .read(
+                base,
+                Scope::OneLevel,
+                format!("(|{names})"),
+                &[
+                    "lDAPDisplayName",
+                    "schemaIDGUID",
+                    "attributeSecurityGUID",
+                    "objectClass",
+                ],
+                MOST_NAMES,
+            )
+            .await?;
+        for entry in found {
+            let guid = |attribute| {
+                entry
+                    .bytes(attribute)
+                    .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok())
+                    .map(Uuid::from_bytes_le)
+            };
+            let (Some(name), Some(own)) = (entry.text("lDAPDisplayName"), guid("schemaIDGUID"))
+            else {
+                continue;
+            };
+            let is_class = entry
+                .texts("objectClass")
+                .any(|class| class.eq_ignore_ascii_case("classSchema"));
+            if is_class {
+                schema.add_class(name, own);
+            } else {
+                let attribute = Attribute {
+                    guid: own,
+                    property_set: guid("attributeSecurityGUID"),
+                };
+                schema.add_attribute(name, attribute);
+            }
+        }
+        Ok(schema)
+    }
+}
