@@ -5,9 +5,9 @@ mod containers;
 mod origins;
 mod people;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use operation::DomainName;
+use operation::{DomainName, SecurityIdentifier};
 use uuid::Uuid;
 
 pub(super) use self::containers::{CONTAINER_ATTRIBUTES, CONTAINERS};
@@ -15,10 +15,10 @@ pub(crate) use self::origins::Origins;
 use self::{
     breadth::{breadth, groups},
     containers::Blocked,
-    people::{PEOPLE, PERSON_ATTRIBUTES, READ_BY_RESOLVER, READ_BY_WRITER},
+    people::{PEOPLE, PERSON_ATTRIBUTES},
 };
 use super::{
-    Object, Right, Schema, SecurityDescriptor, Token, Verdict,
+    Object, Right, Schema, SecurityDescriptor, Service, Token, Verdict,
     access::{check, check_below},
     inspection::Inspection,
     report::{Breach, Gap, Held, Readable, Report, RootReport, RootRight, Told},
@@ -26,7 +26,7 @@ use super::{
 use crate::{DirectoryError, filter, scope::Scope};
 
 /// The classes of people that we can give rights on.
-const KNOWN_CLASSES: [&str; 2] = ["user", "inetOrgPerson"];
+pub(super) const KNOWN_CLASSES: [&str; 2] = ["user", "inetOrgPerson"];
 
 /// What to look at.
 #[derive(Debug)]
@@ -42,6 +42,15 @@ pub struct Question<'a> {
     pub reaches_protected: bool,
 }
 
+impl Question<'_> {
+    const fn token(&self, service: Service) -> &Token {
+        match service {
+            Service::Resolver => self.reader,
+            Service::Writer => self.writer,
+        }
+    }
+}
+
 /// Reads and evaluates one domain.
 ///
 /// # Errors
@@ -50,13 +59,7 @@ pub async fn survey(
     inspection: &Inspection,
     question: &Question<'_>,
 ) -> Result<Report, DirectoryError> {
-    let attributes: Vec<&str> = READ_BY_RESOLVER
-        .iter()
-        .chain(READ_BY_WRITER)
-        .chain(&["lockoutTime"])
-        .copied()
-        .collect();
-    let schema = inspection.schema(&attributes, &KNOWN_CLASSES).await?;
+    let schema = inspection.people_schema(&[]).await?;
     let mut origins = Origins::new(inspection);
     let domain_dn = filter::base(question.domain);
     let domain = inspection.descriptor(&domain_dn).await?;
@@ -82,8 +85,10 @@ pub async fn survey(
             inspection,
             question,
             schema: &schema,
+            domain_dn: &domain_dn,
             root,
             descriptor: inspection.descriptor(root).await?,
+            containers: HashSet::new(),
             blocked: Vec::new(),
             report: RootReport {
                 dn: root.clone(),
@@ -92,6 +97,7 @@ pub async fn survey(
                 reading: Vec::new(),
                 people: 0,
                 unreadable: Told::default(),
+                hidden: Told::default(),
                 gaps: Vec::new(),
                 idle_gaps: Vec::new(),
                 protected: Told::default(),
@@ -110,6 +116,8 @@ pub async fn survey(
     Ok(Report {
         domain: question.domain.clone(),
         domain_controller: inspection.domain_controller(),
+        writer: question.writer.account.clone(),
+        schema,
         domain_dn,
         unexpire,
         too_wide,
@@ -121,11 +129,14 @@ struct RootSurvey<'a> {
     inspection: &'a Inspection,
     question: &'a Question<'a>,
     schema: &'a Schema,
+    domain_dn: &'a str,
     root: &'a str,
     descriptor: Option<SecurityDescriptor>,
+    /// The name of every one, in lower case.
+    containers: HashSet<String>,
     blocked: Vec<Blocked>,
     report: RootReport,
-    gaps: BTreeMap<(String, Breach), Gap>,
+    gaps: BTreeMap<(String, Breach, SecurityIdentifier), Gap>,
 }
 
 impl RootSurvey<'_> {
@@ -136,14 +147,10 @@ impl RootSurvey<'_> {
         for class in ["user"] {
             self.add_class(class, origins).await?;
         }
-        let readers = [
-            ("resolver", self.question.reader),
-            ("writer", self.question.writer),
-        ];
-        self.report.reading = readers
-            .map(|(service, token)| Readable {
+        self.report.reading = Service::BOTH
+            .map(|service| Readable {
                 service,
-                account: token.account.clone(),
+                account: self.question.token(service).account.clone(),
                 hidden: BTreeMap::new(),
             })
             .into();
@@ -161,6 +168,7 @@ impl RootSurvey<'_> {
                 self.see_person(&person, origins).await?;
             }
         }
+        self.see_hidden(origins).await?;
         self.end();
         Ok(self.report)
     }
@@ -174,7 +182,7 @@ impl RootSurvey<'_> {
         for right in Right::ON_PEOPLE {
             let held = match (&self.descriptor, self.schema.class(class)) {
                 (Some(descriptor), Some(guid)) => {
-                    let verdict = self.below(descriptor, guid, right);
+                    let verdict = self.below(self.question.writer, descriptor, guid, right);
                     origins.held(self.root, verdict).await?
                 }
                 _ => Held::No,
@@ -192,12 +200,13 @@ impl RootSurvey<'_> {
 
     fn below<'d>(
         &self,
+        token: &Token,
         container: &'d SecurityDescriptor,
         class: Uuid,
         right: Right,
     ) -> Verdict<'d> {
         let asked = self.schema.asked(right, Some(class));
-        check_below(self.question.writer, container, class, &asked)
+        check_below(token, container, class, &asked)
     }
 
     fn end(&mut self) {

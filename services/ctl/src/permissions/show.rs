@@ -46,9 +46,7 @@ impl<'a> Shown<'a> {
             for right in root.rights.iter().filter(|right| right.is_missing()) {
                 missing.push(format!(
                     "{} on {} objects below {}",
-                    right.right.name(),
-                    right.class,
-                    root.dn
+                    right.right, right.class, root.dn
                 ));
             }
             for readable in &root.reading {
@@ -58,6 +56,14 @@ impl<'a> Shown<'a> {
                         readable.service, root.dn
                     ));
                 }
+            }
+            if root.hidden.count > 0 {
+                missing.push(format!(
+                    "to find {} people or objects below {}, which hide who or what they are: {}",
+                    root.hidden.count,
+                    root.dn,
+                    words::examples(&root.hidden)
+                ));
             }
             if root.unreadable.count > 0 {
                 missing.push(format!(

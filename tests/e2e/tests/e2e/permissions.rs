@@ -1,6 +1,8 @@
 //! The service account's rights taken away and given back one by one: `permissions check`, `explain` and the operation itself
 //! agree in every case. Each test has an organizational unit of its own that inherits nothing, so that nobody else notices.
 
+mod reading;
+
 use anyhow::{Context as _, ensure};
 use e2e::{Dacl, DomainController, Expected, Person, Rights, World, unit_below};
 use operation::Reason;
@@ -92,6 +94,7 @@ async fn what_is_missing_is_given_once_and_taken_back_whole() -> anyhow::Result<
     let mut rights = Rights::new(&world, forest, Some(stage.dn.clone()), &stage.person)?;
     let nothing = Expected {
         missing: ALL_THREE,
+        hidden: &[],
         gap: Some(("not-given", &stage.dn)),
         refused: NO_UNLOCK,
         named: "lockoutTime",
@@ -162,6 +165,7 @@ async fn each_right_is_missed_by_name() -> anyhow::Result<()> {
         let missing = [name];
         let expected = Expected {
             missing: &missing,
+            hidden: &[],
             gap: Some(("not-given", &stage.dn)),
             refused,
             named: name,
@@ -188,6 +192,7 @@ async fn each_right_is_missed_by_name() -> anyhow::Result<()> {
         .await?;
     let expected = Expected {
         missing: &["Reset Password"],
+        hidden: &[],
         gap: Some(("denied", &stage.dn)),
         refused: NO_RESET,
         named: "Reset Password",
@@ -237,6 +242,7 @@ async fn broken_inheritance_is_found_where_it_is_broken() -> anyhow::Result<()> 
     let mut of_below = Rights::new(&world, forest, Some(stage.dn.clone()), &below)?;
     let broken = Expected {
         missing: ALL_THREE,
+        hidden: &[],
         gap: Some(("unit-inherits-nothing", &sub_dn)),
         refused: NO_UNLOCK,
         named: "lockoutTime",
@@ -265,6 +271,7 @@ async fn broken_inheritance_is_found_where_it_is_broken() -> anyhow::Result<()> 
         .to_owned();
     let broken = Expected {
         missing: ALL_THREE,
+        hidden: &[],
         gap: Some(("person-inherits-nothing", &named)),
         refused: NO_UNLOCK,
         named: "lockoutTime",

@@ -4,7 +4,18 @@ use ldap3::Scope;
 use operation::{DomainName, SecurityIdentifier};
 
 use super::Inspection;
-use crate::{DirectoryError, exchange::by_guid, filter, permissions::Token, reading::Entry};
+use crate::{
+    DirectoryError,
+    exchange::by_guid,
+    filter,
+    permissions::{Token, access::everybody},
+    reading::Entry,
+};
+
+/// LDAP_MATCHING_RULE_TRANSITIVE_EVAL (MS-ADTS 3.1.1.3.4.4.3): nested groups too.
+const IN_CHAIN: &str = "member:1.2.840.113556.1.4.1941:";
+/// More than everybody is ever in.
+const MOST_GROUPS: i32 = 100;
 
 /// An account as the configuration names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +101,40 @@ impl Inspection {
         Ok(Token::new(
             account.sid.clone(),
             seen.into_iter().chain(account.token.sids().cloned()),
+        ))
+    }
+
+    /// The same of an account that somebody else looks at: with the groups of this domain that
+    /// everybody is in, such as Pre-Windows 2000 Compatible Access. `tokenGroups` of the account does
+    /// not have them: who is everybody is known only when one binds.
+    pub async fn foreseen_token(
+        &self,
+        domain: &DomainName,
+        account: &NamedAccount,
+    ) -> Result<Token, DirectoryError> {
+        let base = filter::base(domain);
+        let by_sid =
+            |sid: SecurityIdentifier| format!("(objectSid={})", filter::escape(&sid.to_bytes()));
+        let known: String = everybody().map(by_sid).collect();
+        let filter = format!("(&(objectClass=foreignSecurityPrincipal)(|{known}))");
+        let known = self
+            .read(&base, Scope::Subtree, filter, &["objectSid"], MOST_GROUPS)
+            .await?;
+        let is_in = |entry: &Entry| format!("({IN_CHAIN}={})", filter::escape(entry.dn.as_bytes()));
+        let members: String = known.iter().map(is_in).collect();
+        let groups = if members.is_empty() {
+            Vec::new()
+        } else {
+            let filter = format!("(&(objectClass=group)(|{members}))");
+            self.read(&base, Scope::Subtree, filter, &["objectSid"], MOST_GROUPS)
+                .await?
+        };
+        Ok(Token::new(
+            account.sid.clone(),
+            groups
+                .iter()
+                .filter_map(crate::account::sid)
+                .chain(account.token.sids().cloned()),
         ))
     }
 }

@@ -8,15 +8,27 @@ use uuid::Uuid;
 use super::Inspection;
 use crate::{
     DirectoryError, filter,
-    permissions::right::{Attribute, Schema},
+    permissions::{
+        Service,
+        right::{Attribute, Schema},
+        survey::KNOWN_CLASSES,
+    },
 };
 
 /// More classes and attributes than are ever asked for.
 const MOST_NAMES: i32 = 100;
 
 impl Inspection {
+    /// What it says of all that counts of people, and of these classes too.
+    pub async fn people_schema(&self, classes: &[&str]) -> Result<Schema, DirectoryError> {
+        let reads = Service::BOTH.iter().flat_map(|service| service.reads());
+        let attributes: Vec<&str> = reads.chain(&["lockoutTime"]).copied().collect();
+        let classes = [&KNOWN_CLASSES, classes].concat();
+        self.schema(&attributes, &classes).await
+    }
+
     /// What the schema says of these attributes and classes; as delivered, where it cannot be read.
-    pub async fn schema(
+    async fn schema(
         &self,
         attributes: &[&str],
         classes: &[&str],

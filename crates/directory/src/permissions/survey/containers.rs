@@ -24,6 +24,7 @@ pub(super) struct Blocked {
 
 impl RootSurvey<'_> {
     pub(super) fn see_container(&mut self, container: Guarded) {
+        self.containers.insert(container.entry.dn.to_lowercase());
         let Guarded {
             entry,
             descriptor: Some(descriptor),
@@ -62,9 +63,10 @@ impl RootSurvey<'_> {
     /// Units that inherit nothing and hold nobody in scope, where somebody new would lack rights.
     pub(super) fn idle(&self) -> Vec<String> {
         let gives_all = |container: &SecurityDescriptor| {
-            Right::ON_PEOPLE
-                .into_iter()
-                .all(|right| self.below(container, USER, right).holds())
+            Right::ON_PEOPLE.into_iter().all(|right| {
+                self.below(self.question.writer, container, USER, right)
+                    .holds()
+            })
         };
         self.blocked
             .iter()

@@ -56,7 +56,7 @@ impl Shown<'_> {
             .iter()
             .map(|right| {
                 json!({
-                    "right": right.right.name(),
+                    "right": right.right.to_string(),
                     "class": right.class,
                     "missing": right.is_missing(),
                     "people": right.people,
@@ -73,7 +73,8 @@ impl Shown<'_> {
                     "at": gap.at,
                     "why": code(&gap.why),
                     "detail": why(gap),
-                    "rights": gap.rights.iter().map(|right| right.name()).collect::<Vec<_>>(),
+                    "account": gap.account.to_string(),
+                    "rights": gap.rights.iter().map(ToString::to_string).collect::<Vec<_>>(),
                     "people": told(&gap.people),
                     "remedy": remedy::of_gap(self.target, self.report(), gap),
                 })
@@ -84,7 +85,7 @@ impl Shown<'_> {
             .iter()
             .map(|readable| {
                 json!({
-                    "service": readable.service,
+                    "service": readable.service.to_string(),
                     "account": readable.account.to_string(),
                     "hidden": readable.hidden,
                 })
@@ -100,6 +101,7 @@ impl Shown<'_> {
             "idleGaps": root.idle_gaps,
             "protected": told(&root.protected),
             "unreadable": told(&root.unreadable),
+            "hidden": told(&root.hidden),
             "changePassword": { "needed": false, "why": CHANGE_PASSWORD, "cannotChange": told(&root.cannot_change) },
         })
     }

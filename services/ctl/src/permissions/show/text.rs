@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
-use directory::permissions::{Held, MOST_TOLD, RootReport, RootRight, Told};
+use directory::permissions::{Held, MOST_TOLD, RootReport, RootRight};
 use operation::SecurityIdentifier;
 
 use super::{
     CHANGE_PASSWORD, Shown,
-    words::{too_wide, why},
+    words::{examples, too_wide, why},
 };
 use crate::{
     permissions::remedy,
@@ -86,7 +86,7 @@ impl Shown<'_> {
             .iter()
             .map(|right| {
                 vec![
-                    format!("  {}", right.right.name()),
+                    format!("  {}", right.right),
                     right.class.clone(),
                     state(right),
                     from(&right.held, &self.checked.account.sid),
@@ -110,7 +110,7 @@ impl Shown<'_> {
                 format!("  read, by the {}", readable.service),
                 "user".to_owned(),
                 match (root.people, hidden.as_slice()) {
-                    (0, _) => "nobody to read".to_owned(),
+                    (0, []) => "nobody to read".to_owned(),
                     (_, []) => "held".to_owned(),
                     _ => format!("MISSING: {}", hidden.join(", ")),
                 },
@@ -127,6 +127,10 @@ impl Shown<'_> {
             ("protected (adminCount is 1)", &root.protected),
             ("cannot change their password", &root.cannot_change),
             ("hide who may do what to them", &root.unreadable),
+            (
+                "hide who or what they are, and cannot be found",
+                &root.hidden,
+            ),
         ] {
             if people.count > 0 {
                 writeln!(out, "  {} {what}: {}", people.count, examples(people))?;
@@ -137,11 +141,17 @@ impl Shown<'_> {
 
     fn print_gaps(&self, out: &mut impl Write, root: &RootReport) -> io::Result<()> {
         for gap in root.gaps.iter().take(MOST_TOLD) {
-            let rights: Vec<_> = gap.rights.iter().map(|right| right.name()).collect();
+            let rights: Vec<_> = gap.rights.iter().map(ToString::to_string).collect();
+            let whose = if gap.account == self.report().writer {
+                String::new()
+            } else {
+                format!("{} is ", remedy::account(self.target, self.report(), gap))
+            };
             writeln!(out, "  {}: {}", printable(&gap.at), why(gap))?;
             writeln!(
                 out,
-                "    without {}: {} people: {}",
+                "    {}without {}: {} people: {}",
+                printable(&whose),
                 rights.join(", "),
                 gap.people.count,
                 examples(&gap.people)
@@ -182,16 +192,6 @@ impl Shown<'_> {
                 remedy::grant(self.target, None)
             )?;
         }
-        for readable in &root.reading {
-            let account = if readable.service == "writer" {
-                &self.target.domain.forest.account
-            } else {
-                self.target.domain.reader()
-            };
-            for line in remedy::of_reading(&root.dn, account, readable) {
-                writeln!(out, "    to mend, on Windows: {}", printable(&line))?;
-            }
-        }
         Ok(())
     }
 }
@@ -221,18 +221,4 @@ fn from(held: &Held, own: &SecurityIdentifier) -> String {
         Held::No => "not given here".to_owned(),
         Held::Unreadable => "not known: the account may not read it".to_owned(),
     }
-}
-
-fn examples(told: &Told) -> String {
-    const SHOWN: usize = 3;
-    let mut names: Vec<String> = told
-        .examples
-        .iter()
-        .take(SHOWN)
-        .map(|dn| printable(dn))
-        .collect();
-    if told.count > SHOWN as u64 {
-        names.push("…".to_owned());
-    }
-    names.join("; ")
 }

@@ -1,13 +1,30 @@
-//! What stands for itself in both: why rights end, and which are too wide.
+//! What is said the same way to both: why rights end, which are too wide, and who is meant.
 
-use directory::permissions::{Breach, Breadth, Gap, TooWide};
+use directory::permissions::{Breach, Breadth, Gap, Told, TooWide};
+
+use crate::table::printable;
+
+/// The first of them.
+pub(super) fn examples(told: &Told) -> String {
+    const SHOWN: usize = 3;
+    let mut names: Vec<String> = told
+        .examples
+        .iter()
+        .take(SHOWN)
+        .map(|dn| printable(dn))
+        .collect();
+    if told.count > SHOWN as u64 {
+        names.push("…".to_owned());
+    }
+    names.join("; ")
+}
 
 pub(super) fn why(gap: &Gap) -> String {
     match &gap.why {
         Breach::NotGiven { class } => format!("it is not given here on {class} objects"),
         Breach::Unit { class } => {
             format!(
-                "this unit inherits nothing from above, and gives nothing on {class} objects itself"
+                "this unit inherits nothing from above, and does not give it on {class} objects itself"
             )
         }
         Breach::Person => "this account inherits nothing from above".to_owned(),
@@ -15,7 +32,7 @@ pub(super) fn why(gap: &Gap) -> String {
             "this account is protected (adminCount is 1) and inherits nothing from above".to_owned()
         }
         Breach::Denied { trustee } => format!("an entry denies it to {trustee}"),
-        Breach::Class { class } => format!("nothing is given on {class} objects"),
+        Breach::Class { class } => format!("it is given nowhere on {class} objects"),
         Breach::NotComeDown => "what is given above has not come down to this account".to_owned(),
     }
 }
