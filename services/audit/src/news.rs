@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use chain::{Entry, Tip};
 use proto::v1;
 use sqlx::{PgPool, postgres::PgListener};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -26,6 +26,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Without a notification for this long, look all the same.
 const QUIET: Duration = Duration::from_secs(5);
 const LISTEN_TIME_OUT: Duration = Duration::from_secs(5);
+/// How long new entries wait to be read together while nobody is subscribed.
+const GATHER: Duration = Duration::from_millis(200);
 
 /// One new entry, with its operation as it was when the news was read.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub(crate) struct Event {
 #[derive(Clone)]
 pub(crate) struct News {
     events: broadcast::Sender<Arc<Event>>,
+    /// Told of every subscription.
+    subscribed: Arc<Notify>,
     /// The newest entry this replica has seen.
     newest: watch::Sender<Option<(i64, Vec<u8>)>>,
     chain: watch::Sender<v1::ChainHealth>,
@@ -50,13 +54,33 @@ impl News {
     pub(crate) fn new() -> Self {
         Self {
             events: broadcast::Sender::new(REMEMBERED),
+            subscribed: Arc::new(Notify::new()),
             newest: watch::Sender::new(None),
             chain: watch::Sender::default(),
         }
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
-        self.events.subscribe()
+        let events = self.events.subscribe();
+        self.subscribed.notify_one();
+        events
+    }
+
+    fn is_heard(&self) -> bool {
+        self.events.receiver_count() > 0
+    }
+
+    /// Whoever subscribes is told at once; that the chain holds can be seen of many entries together,
+    /// for less than of each by itself.
+    async fn gather(&self) {
+        let until = tokio::time::sleep(GATHER);
+        tokio::pin!(until);
+        while !self.is_heard() {
+            tokio::select! {
+                () = &mut until => return,
+                () = self.subscribed.notified() => {}
+            }
+        }
     }
 
     /// The number and hash of the newest entry seen since this replica was started.
@@ -119,6 +143,7 @@ impl News {
                 }
                 Err(_quiet) => {}
             }
+            self.gather().await;
             while listener.next_buffered().is_some() {}
         }
     }
@@ -143,7 +168,7 @@ impl News {
                 .collect();
             let mut records = HashMap::new();
             // whoever subscribes after this asks the database later still, and finds these entries there
-            let heard = self.events.receiver_count() > 0;
+            let heard = self.is_heard();
             if heard && !ids.is_empty() {
                 for row in store::rows(pool, &ids).await? {
                     records.insert(row.id, row.to_record()?);
@@ -191,5 +216,36 @@ impl News {
                 chain.problem = first;
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn news_wait_for_company_while_nobody_is_subscribed() {
+        let news = News::new();
+        // one that came and went leaves no hurry behind
+        drop(news.subscribe());
+        let began = Instant::now();
+        news.gather().await;
+        assert!(began.elapsed() >= GATHER);
+    }
+
+    #[tokio::test]
+    async fn whoever_is_subscribed_or_comes_meanwhile_is_told_at_once() {
+        let news = News::new();
+        let began = Instant::now();
+        let subscribing = async {
+            tokio::task::yield_now().await;
+            news.subscribe()
+        };
+        let ((), events) = tokio::join!(news.gather(), subscribing);
+        news.gather().await;
+        assert!(began.elapsed() < GATHER);
+        drop(events);
     }
 }

@@ -165,7 +165,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             Command::Send(send) => send.run(audit.token_file(), json).await,
             Command::Operations(operations) => operations.run(&audit, json).await,
             Command::Status(status) => status.run(&audit, json).await,
-            Command::Setup(setup) => setup.run(&audit).await,
+            Command::Setup(setup) => setup.run(&audit, json).await,
             Command::Config(view) => view.run(&audit, json),
             Command::Settings(settings) => settings.run(&audit, json).await,
             Command::Enable(scope) => {

@@ -164,6 +164,12 @@ async fn list_operations(
         let operations: Vec<_> = answer.operations.iter().map(view::to_json).collect();
         let value = json!({ "operations": operations, "nextPageToken": answer.next_page_token });
         writeln!(out, "{value:#}")?;
+    } else if answer.operations.is_empty() {
+        // not on standard output, where a script counts lines
+        writeln!(
+            io::stderr(),
+            "no operation matches; without filters `operations list` shows the latest"
+        )?;
     } else {
         let rows: Vec<_> = answer.operations.iter().map(view::row).collect();
         table::print(&mut out, &view::HEADINGS, &rows)?;

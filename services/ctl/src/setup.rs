@@ -48,7 +48,12 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    pub(crate) async fn run(self, address: &Address) -> anyhow::Result<Ending> {
+    pub(crate) async fn run(self, address: &Address, json: bool) -> anyhow::Result<Ending> {
+        if json {
+            bail!(
+                "setup speaks to a person and knows no --json; a program gives --answers FILE, and asks `status`, `permissions check` and `config show` with --json"
+            );
+        }
         let config = address
             .config_file()
             .unwrap_or(Path::new(DEFAULT_CONFIG))

@@ -12,7 +12,7 @@ use crate::command::waiting_for;
 use crate::database::run_with_input;
 use crate::forest::{ADDED, FORESTS, FURTHER_DOMAINS, ForestPlan};
 use crate::place::Place;
-use crate::wanted::{Further, Wanted, nobody_asks, remove_folder, running, until};
+use crate::wanted::{Further, Wanted, everybody_asks, nobody_asks, remove_folder, running, until};
 use crate::{configuration, services};
 
 const RECEIVE: &str = include_str!("../forest/receive.py");
@@ -70,6 +70,11 @@ pub async fn add_domains(place: &Place) -> anyhow::Result<()> {
     configure(place, Further::Configured)?;
     restart_writers(place).await?;
     for domain in &FURTHER_DOMAINS {
+        // who is asked of before that is nobody known
+        until("every resolver asks the domain", async || {
+            everybody_asks(place, domain.domain).await.unwrap_or(false)
+        })
+        .await?;
         say(begun, domain, "is ready");
     }
     Ok(())

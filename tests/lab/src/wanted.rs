@@ -101,6 +101,10 @@ pub async fn add_forest(place: &Place) -> anyhow::Result<()> {
                 .is_some_and(|waiting| waiting.is_empty())
     })
     .await?;
+    until("every resolver asks it", async || {
+        everybody_asks(place, ADDED.domain).await.unwrap_or(false)
+    })
+    .await?;
     say(begun, "is ready");
     Ok(())
 }
@@ -156,9 +160,22 @@ pub async fn remove_forest(place: &Place) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether every resolver has given a domain up: an index of anchors that is kept is told as a metric.
+/// Whether every resolver has given a domain up.
 pub(crate) async fn nobody_asks(place: &Place, domain: &str) -> anyhow::Result<bool> {
+    let asking = resolvers_asking(place, domain).await?;
+    Ok(!asking.contains(&true))
+}
+
+/// Whether every resolver has taken a domain up.
+pub(crate) async fn everybody_asks(place: &Place, domain: &str) -> anyhow::Result<bool> {
+    let asking = resolvers_asking(place, domain).await?;
+    Ok(!asking.contains(&false))
+}
+
+/// Of each resolver: an index of anchors that is kept is told as a metric.
+async fn resolvers_asking(place: &Place, domain: &str) -> anyhow::Result<Vec<bool>> {
     let label = format!("domain=\"{domain}\"");
+    let mut asking = Vec::new();
     for service in running(place)?.services {
         if !service.name.starts_with("resolver-") {
             continue;
@@ -168,13 +185,11 @@ pub(crate) async fn nobody_asks(place: &Place, domain: &str) -> anyhow::Result<b
             .error_for_status()?
             .text()
             .await?;
-        if metrics.lines().any(|line| {
+        asking.push(metrics.lines().any(|line| {
             line.starts_with("writeback_resolver_anchors_entries{") && line.contains(&label)
-        }) {
-            return Ok(false);
-        }
+        }));
     }
-    Ok(true)
+    Ok(asking)
 }
 
 fn say(begun: Instant, what: &str) {

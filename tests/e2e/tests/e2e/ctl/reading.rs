@@ -57,6 +57,14 @@ async fn a_list_goes_on_where_it_ended() -> anyhow::Result<()> {
     ] {
         ensure!(table.out.contains(part), "no {part} in\n{}", table.out);
     }
+    let none = ctl
+        .run(&["operations", "list", "--forest", "nowhere"])
+        .await?
+        .expect(0)?;
+    ensure!(
+        none.out.is_empty() && none.err.contains("no operation matches"),
+        "{none:?}"
+    );
     Ok(())
 }
 

@@ -35,6 +35,7 @@ async fn wrong_arguments_are_named_with_what_they_may_be() -> anyhow::Result<()>
             vec!["operations", "list", "--page-token", "x"],
             vec!["page_token"],
         ),
+        (vec!["--json", "setup"], vec!["--json", "--answers"]),
         (vec!["settings", "set", "writeback"], vec!["<VALUE>"]),
         (
             vec!["settings", "set", "writeback", "maybe"],
