@@ -136,7 +136,10 @@ impl Acl {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::permissions::{ace::INHERITED, right::Attribute};
+    use crate::permissions::{
+        ace::INHERITED,
+        right::{Attribute, WRITE_DACL},
+    };
 
     fn schema() -> Schema {
         let mut schema = Schema::default();
@@ -183,7 +186,7 @@ mod tests {
             };
             [
                 of(|entry| entry.flags |= INHERITED),
-                of(|entry| entry.mask |= 0x10),
+                of(|entry| entry.mask |= WRITE_DACL),
                 of(|entry| entry.denies = true),
                 of(|entry| entry.object_type = None),
                 of(|entry| entry.trustee = "S-1-5-21-1-2-3-1105".parse().unwrap()),
@@ -208,10 +211,12 @@ mod tests {
                 r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:WP;lockoutTime;user""#,
                 r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:WP;pwdLastSet;user""#,
                 r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:RP;objectSid;user""#,
+                r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:RP;pwdLastSet;user""#,
                 r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:CA;Reset Password;inetOrgPerson""#,
                 r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:WP;lockoutTime;inetOrgPerson""#,
                 r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:WP;pwdLastSet;inetOrgPerson""#,
                 r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:RP;objectSid;inetOrgPerson""#,
+                r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:RP;pwdLastSet;inetOrgPerson""#,
                 r#"dsacls "OU=P,DC=corp" /G "svc@corp.example.com:CA;Unexpire Password""#,
             ]
         );
