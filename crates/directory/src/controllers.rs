@@ -173,7 +173,7 @@ impl Controllers {
             For::Reading => self.in_order(),
             For::Writing => {
                 let mut pools = self.in_order();
-                pools.retain(|pool| pool.is_read_only() != Some(true));
+                pools.retain(|pool| pool.facts.is_read_only() != Some(true));
                 pools
             }
         };
@@ -188,7 +188,7 @@ impl Controllers {
         members.sort_by_cached_key(|member| {
             let pool = &member.pool;
             let near = member.announced_near || self.is_of_our_site(pool);
-            let pdc = pool.is_pdc() == Some(true);
+            let pdc = pool.facts.is_pdc() == Some(true);
             let standing = (pool.breaker() != BreakerState::Closed, pool.rests());
             let choice = match self.choice {
                 ControllerChoice::PdcFirst => (Reverse(pdc), Reverse(near), member.rank, None),
@@ -196,7 +196,7 @@ impl Controllers {
                     Reverse(false),
                     Reverse(near),
                     member.rank,
-                    Some(magnitude(pool.latency())),
+                    Some(magnitude(pool.facts.latency())),
                 ),
                 ControllerChoice::Listed => (Reverse(false), Reverse(false), member.rank, None),
             };
@@ -209,7 +209,7 @@ impl Controllers {
         let Some(ours) = &self.site else {
             return false;
         };
-        let site = pool.root().and_then(|root| root.site);
+        let site = pool.facts.root().and_then(|root| root.site);
         site.is_some_and(|site| site.eq_ignore_ascii_case(ours))
     }
 
@@ -269,7 +269,7 @@ impl Controllers {
     pub(crate) fn perhaps_written_at(&self) -> Vec<String> {
         self.everyone()
             .into_iter()
-            .filter(|pool| pool.is_read_only() != Some(true))
+            .filter(|pool| pool.facts.is_read_only() != Some(true))
             .map(|pool| pool.endpoint.to_string())
             .collect()
     }
@@ -314,8 +314,9 @@ impl Controllers {
                     Some(index) => before.swap_remove(index),
                     None => Arc::new(Pool::new(endpoint, &self.blueprint)),
                 };
-                if pool.is_pdc().is_none() {
-                    pool.set_pdc(announced.pdc.as_deref() == Some(host.as_str()));
+                if pool.facts.is_pdc().is_none() {
+                    pool.facts
+                        .set_pdc(announced.pdc.as_deref() == Some(host.as_str()));
                 }
                 known.members.push(Member {
                     pool,
@@ -363,9 +364,9 @@ impl Controllers {
             return;
         };
         for pool in self.everyone() {
-            let service = pool.root().and_then(|root| root.ds_service_name);
+            let service = pool.facts.root().and_then(|root| root.ds_service_name);
             if let Some(service) = service.as_deref().and_then(DistinguishedName::parse) {
-                pool.set_pdc(service == owner);
+                pool.facts.set_pdc(service == owner);
             }
         }
     }
@@ -388,7 +389,7 @@ impl Controllers {
 /// Whether the pool's controller is the one at this endpoint, by its address or by what it calls itself.
 fn is_at(pool: &Pool, endpoint: &Endpoint) -> bool {
     let calls_itself = || {
-        let root = pool.root()?;
+        let root = pool.facts.root()?;
         Some(root.dns_host_name?.eq_ignore_ascii_case(endpoint.host()))
     };
     pool.endpoint == *endpoint

@@ -165,7 +165,7 @@ impl Directory {
     pub fn clock_of(&self, domain_controller: &str) -> ControllerClock {
         self.controllers
             .at(domain_controller)
-            .map(|pool| pool.clock())
+            .map(|pool| pool.facts.clock())
             .unwrap_or_default()
     }
 

@@ -37,8 +37,8 @@ impl Knowing {
     fn is_met(self, pool: &Pool, lease: &Lease) -> bool {
         match self {
             Self::Nothing => true,
-            Self::Clock => pool.clock_is_fresh(),
-            Self::ClockAndLife => pool.clock_is_fresh() && lease.is_proven(),
+            Self::Clock => pool.facts.clock_is_fresh(),
+            Self::ClockAndLife => pool.facts.clock_is_fresh() && lease.is_proven(),
         }
     }
 }

@@ -100,7 +100,7 @@ async fn watch(controllers: Arc<Controllers>) {
 /// Asks a controller whether it is well, and while at it what it knows of its domain.
 async fn check(controllers: &Controllers, pool: Arc<Pool>) {
     if let Some(lease) = look(controllers, &pool).await {
-        if pool.begin_inquiry(INQUIRE_EVERY) {
+        if pool.facts.begin_inquiry(INQUIRE_EVERY) {
             inquire(controllers, &pool, &lease).await;
         }
         pool.give_back(lease);
@@ -121,7 +121,7 @@ async fn look(controllers: &Controllers, pool: &Pool) -> Option<Lease> {
     }
     // without a bind: what refuses the account is alive
     let connection = ask_itself(pool).await?;
-    if controllers.standing_refusal() || !(probing || pool.is_met_first()) {
+    if controllers.standing_refusal() || !(probing || pool.facts.is_met_first()) {
         pool.answered();
         return None;
     }
@@ -136,7 +136,7 @@ async fn look(controllers: &Controllers, pool: &Pool) -> Option<Lease> {
 /// Reads which controller is the PDC emulator, and whether this one is read-only, which not every version
 /// says in its rootDSE.
 async fn inquire(controllers: &Controllers, pool: &Pool, lease: &Lease) {
-    let Some(root) = pool.root() else {
+    let Some(root) = pool.facts.root() else {
         return;
     };
     if let Some(domain) = &root.default_naming_context
@@ -149,6 +149,7 @@ async fn inquire(controllers: &Controllers, pool: &Pool, lease: &Lease) {
         && let Some(entry) = read_one(&lease.connection, service, &["msDS-isRODC"]).await
         && let Some(is_read_only) = entry.text("msDS-isRODC")
     {
-        pool.set_read_only(is_read_only.eq_ignore_ascii_case("TRUE"));
+        pool.facts
+            .set_read_only(is_read_only.eq_ignore_ascii_case("TRUE"));
     }
 }

@@ -23,6 +23,7 @@ mod error;
 mod exchange;
 mod expiry;
 mod explain;
+mod facts;
 mod filter;
 mod keeper;
 mod observe;

@@ -1,4 +1,4 @@
-//! The bound connections to one endpoint.
+//! The bound connections to one endpoint, and whether it is to be troubled.
 
 use std::{
     net::SocketAddr,
@@ -15,11 +15,11 @@ use tokio::{
 use crate::{
     ControllerReport, DirectoryError, Endpoint, RootDse,
     breaker::{Breaker, BreakerState, Failure},
-    clock::ControllerClock,
     connection::Connection,
     credentials::Credentials,
     dns::Dns,
     error::ConnectError,
+    facts::{Facts, LATELY},
     observe::{Counted, Watched},
     reported::Reported,
     trust::Trust,
@@ -28,46 +28,22 @@ use crate::{
 /// How long an endpoint that failed is asked last.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-/// How long an answer proves that a connection is alive, and an observation that the controller's
-/// clock runs as we know it. The golden section of a second: observations at this distance fall
-/// evenly over the second that `currentTime` is cut to, which narrows the clock's offset fastest.
-pub(crate) const LATELY: Duration = Duration::from_millis(618);
-
-/// How long a reset that left the password valid proves that the next one will. The right is one on
-/// the domain object, the same for everybody in it, and hardly ever taken away; to read every account
-/// again would cost each reset a round trip. Where it was found missing, every reset is looked at.
-const UNEXPIRE_PROVEN_FOR: Duration = Duration::from_mins(1);
-
 /// How long a host is taken to stay at its addresses. A domain controller often serves DNS too: when it is
 /// away, nobody should have to ask it first.
 const ADDRESSES_HOLD: Duration = Duration::from_mins(1);
-
-/// How much a new measurement of the latency counts against those before.
-const LATENCY_WEIGHT: u32 = 4;
 
 #[derive(Debug)]
 struct State {
     idle: Vec<Connection>,
     breaker: Breaker,
     watched: Watched,
-    /// What the last answer about itself said.
-    root: Option<RootDse>,
-    clock: ControllerClock,
-    clock_observed_at: Option<Instant>,
-    unexpire_proven_at: Option<Instant>,
-    latency: Option<Duration>,
     /// It is asked last for a while after this.
     failed_at: Option<Instant>,
     answered_at: Option<Instant>,
     checked_at: Option<Instant>,
     checking: bool,
-    met: bool,
-    inquired_at: Option<Instant>,
     last_success: Option<OffsetDateTime>,
     last_error: Option<(OffsetDateTime, DirectoryError)>,
-    /// What others of its domain say of it.
-    is_pdc: Option<bool>,
-    is_read_only: Option<bool>,
     /// Where its name was last found.
     addresses: Vec<SocketAddr>,
     found_at: Option<Instant>,
@@ -91,6 +67,7 @@ pub(crate) struct Pool {
     pub(crate) endpoint: Endpoint,
     pub(crate) reported: Arc<Reported>,
     pub(crate) time_out: Duration,
+    pub(crate) facts: Facts,
     made_with: Blueprint,
     made_at: Instant,
     permits: Arc<Semaphore>,
@@ -121,21 +98,12 @@ impl Pool {
             idle: Vec::new(),
             breaker: Breaker::default(),
             watched: Watched::new(&endpoint, BreakerState::Closed),
-            root: None,
-            clock: ControllerClock::default(),
-            clock_observed_at: None,
-            unexpire_proven_at: None,
-            latency: None,
             failed_at: None,
             answered_at: None,
             checked_at: None,
             checking: false,
-            met: false,
-            inquired_at: None,
             last_success: None,
             last_error: None,
-            is_pdc: None,
-            is_read_only: None,
             addresses: Vec::new(),
             found_at: None,
         };
@@ -148,6 +116,7 @@ impl Pool {
             endpoint,
             reported,
             time_out: made_with.time_out,
+            facts: Facts::default(),
             made_with: made_with.clone(),
             made_at: Instant::now(),
             permits: Arc::new(Semaphore::new(connections)),
@@ -418,81 +387,26 @@ impl Pool {
         self.state().checking = false;
     }
 
-    /// Whether this is the first meeting.
-    pub(crate) fn is_met_first(&self) -> bool {
-        !std::mem::replace(&mut self.state().met, true)
-    }
-
-    /// Whether the caller is to ask for what changes rarely.
-    pub(crate) fn begin_inquiry(&self, every: Duration) -> bool {
-        let mut state = self.state();
-        let due = state.inquired_at.is_none_or(|at| at.elapsed() >= every);
-        if due {
-            state.inquired_at = Some(Instant::now());
-        }
-        due
-    }
-
+    /// What it just said of itself.
     pub(crate) fn observe(&self, root: RootDse) {
         self.reported.remind();
-        let mut state = self.state();
-        state
-            .clock
-            .observe(root.sent, root.received, root.current_time);
-        state.clock_observed_at = Some(Instant::now());
-        if let Ok(took) = Duration::try_from(root.received - root.sent) {
-            state.latency = Some(state.latency.map_or(took, |known| {
-                (known * (LATENCY_WEIGHT - 1) + took) / LATENCY_WEIGHT
-            }));
-        }
-        state.root = Some(root);
-    }
-
-    /// What it said of itself, when it was last asked.
-    pub(crate) fn root(&self) -> Option<RootDse> {
-        self.state().root.clone()
-    }
-
-    pub(crate) fn latency(&self) -> Option<Duration> {
-        self.state().latency
-    }
-
-    pub(crate) fn is_pdc(&self) -> Option<bool> {
-        self.state().is_pdc
-    }
-
-    pub(crate) fn set_pdc(&self, is_pdc: bool) {
-        self.state().is_pdc = Some(is_pdc);
-    }
-
-    pub(crate) fn set_read_only(&self, is_read_only: bool) {
-        self.state().is_read_only = Some(is_read_only);
-    }
-
-    /// None until the controller has been asked.
-    pub(crate) fn is_read_only(&self) -> Option<bool> {
-        let state = self.state();
-        let says = state.root.as_ref().map(RootDse::is_read_only);
-        match (says, state.is_read_only) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (said, read) => read.or(said),
-        }
+        self.facts.observe(root);
     }
 
     /// Everything that is known of the controller.
     pub(crate) fn report(&self) -> ControllerReport {
-        let is_read_only = self.is_read_only();
+        let root = self.facts.root();
+        let root = root.as_ref();
         let state = self.state();
-        let root = state.root.as_ref();
         ControllerReport {
             endpoint: self.endpoint.to_string(),
             host_name: root.and_then(|root| root.dns_host_name.clone()),
             site: root.and_then(|root| root.site.clone()),
-            writable: is_read_only.map(|is| !is),
-            pdc: state.is_pdc,
+            writable: self.facts.is_read_only().map(|is| !is),
+            pdc: self.facts.is_pdc(),
             breaker: state.breaker.state(),
-            latency: state.latency,
-            clock_offset: state.clock.skew(),
+            latency: self.facts.latency(),
+            clock_offset: self.facts.clock().skew(),
             policy_hints: root.and_then(RootDse::policy_hints_control),
             controller_level: root.and_then(|root| root.domain_controller_functionality),
             domain_level: root.and_then(|root| root.domain_functionality),
@@ -504,33 +418,6 @@ impl Pool {
             last_error: state.last_error.clone(),
             refusal: self.made_with.credentials.lasting_refusal(),
         }
-    }
-
-    /// The policy-hints control that the controller named when it was last asked.
-    pub(crate) fn policy_hints(&self) -> Option<&'static str> {
-        self.state().root.as_ref()?.policy_hints_control()
-    }
-
-    /// The clock was observed a moment ago: were it set since, we would not know.
-    pub(crate) fn clock_is_fresh(&self) -> bool {
-        self.state()
-            .clock_observed_at
-            .is_some_and(|at| at.elapsed() < LATELY)
-    }
-
-    /// A reset here left the password valid a while ago.
-    pub(crate) fn unexpire_is_proven(&self) -> bool {
-        self.state()
-            .unexpire_proven_at
-            .is_some_and(|at| at.elapsed() < UNEXPIRE_PROVEN_FOR)
-    }
-
-    pub(crate) fn unexpire_seen(&self, valid: bool) {
-        self.state().unexpire_proven_at = valid.then(Instant::now);
-    }
-
-    pub(crate) fn clock(&self) -> ControllerClock {
-        self.state().clock.clone()
     }
 
     fn idle(&self) -> Option<Connection> {

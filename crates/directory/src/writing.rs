@@ -129,7 +129,7 @@ impl Directory {
                     ..error.explained()
                 })
             })?;
-            if pool.is_read_only() == Some(true) {
+            if pool.facts.is_read_only() == Some(true) {
                 pool.give_back(lease);
                 return Err(WriteError::CertainlyNot(Explained {
                     reason: Reason::DirectoryMisconfigured,
@@ -147,7 +147,7 @@ impl Directory {
                     transient: false,
                 }));
             }
-            let policy_hints = match change.policy_hints().control(pool.policy_hints()) {
+            let policy_hints = match change.policy_hints().control(pool.facts.policy_hints()) {
                 Ok(control) => control,
                 Err(explained) => {
                     pool.give_back(lease);
@@ -197,10 +197,10 @@ impl Directory {
         match sent {
             Ok(answer) if answer.result == 0 => {
                 let expired_at_once = change.needs_unexpire()
-                    && !pool.unexpire_is_proven()
+                    && !pool.facts.unexpire_is_proven()
                     && expired_at_once(pool, &lease.connection, guid).await;
                 pool.give_back(lease);
-                let clock = pool.clock();
+                let clock = pool.facts.clock();
                 Ok(WriteReceipt {
                     domain_controller: pool.endpoint.to_string(),
                     began: clock.earliest(began),
@@ -225,7 +225,7 @@ impl Directory {
                     name_missing_right(change, allowed.as_ref(), &mut explained);
                 }
                 if explained.reason == Reason::PasswordPolicy {
-                    let now = pool.clock().earliest(ended);
+                    let now = pool.facts.clock().earliest(ended);
                     let history = change.obeys_history(policy_hints);
                     let broken = &mut explained;
                     name_broken_rules(&lease.connection, guid, change, now, history, broken).await;
@@ -268,7 +268,7 @@ async fn expired_at_once(pool: &Pool, connection: &Connection, guid: ObjectGuid)
         return false;
     };
     let expired = pwd_last_set(Some(set)) == PwdLastSet::MustChange;
-    pool.unexpire_seen(!expired);
+    pool.facts.unexpire_seen(!expired);
     if expired {
         tracing::warn!(endpoint = %pool.endpoint, "a reset left the password expired: Unexpire-Password is missing");
     }

@@ -86,7 +86,7 @@ fn fails(controllers: &Controllers, host: &str) {
 async fn listed_are_asked_in_the_order_given() {
     let known = controllers(&with(ControllerChoice::Listed), &["c", "a", "b"]);
     root(&known, "b", "Zurich", 1, "");
-    pool(&known, "a").set_pdc(true);
+    pool(&known, "a").facts.set_pdc(true);
     assert_eq!(order(&known, For::Reading).await, ["c", "a", "b"]);
 }
 
@@ -129,7 +129,7 @@ async fn one_that_is_read_only_is_not_written_to() {
     assert_eq!(order(&known, For::Writing).await, ["b"]);
     let perhaps = known.perhaps_written_at();
     assert_eq!(perhaps, ["ldaps://b:636", "ldaps://dc9.example.org:636"]);
-    pool(&known, "b").set_read_only(true);
+    pool(&known, "b").facts.set_read_only(true);
     let error = known.wanted(For::Writing).await.unwrap_err();
     assert!(
         matches!(error, DirectoryError::Misconfigured { .. }),

@@ -252,7 +252,7 @@ async fn a_connection_that_was_idle_is_proven_before_a_write() {
     read(&directory).await;
     controller.seen();
     // nothing but time makes an answer old
-    tokio::time::sleep(crate::pool::LATELY).await;
+    tokio::time::sleep(crate::facts::LATELY).await;
     controller.lose(Request::RootDse);
     reset(&directory).await.unwrap();
     let seen = controller.seen();

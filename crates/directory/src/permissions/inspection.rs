@@ -173,7 +173,7 @@ impl Inspection {
         let root = self.lease.connection.root_dse(&self.pool.endpoint).await;
         let root = root.map_err(|error| self.broken(error))?;
         self.pool.observe(root.clone());
-        Ok((root, self.pool.clock()))
+        Ok((root, self.pool.facts.clock()))
     }
 }
 
