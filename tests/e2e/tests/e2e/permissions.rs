@@ -145,7 +145,9 @@ async fn what_is_missing_is_given_once_and_taken_back_whole() -> anyhow::Result<
     assert_eq!(left.count(&stage.service), 1);
     assert_eq!(left.without(&stage.service), stage.bare);
     assert!(rights.change("revoke").await?.is_empty());
-    rights.agree(&stage.person, &nothing).await
+    rights.agree(&stage.person, &nothing).await?;
+    // where nobody is, nobody lacks anything: others look at the whole domain
+    forest.dismiss(&stage.person).await
 }
 
 #[tokio::test]
