@@ -88,6 +88,7 @@ fn all_work() -> Expected<'static> {
 
 #[tokio::test]
 async fn what_is_missing_is_given_once_and_taken_back_whole() -> anyhow::Result<()> {
+    let _rights = crate::RIGHTS.read().await;
     let world = World::enter().await?;
     let forest = world.forest()?;
     let stage = Stage::set(forest).await?;
@@ -152,6 +153,7 @@ async fn what_is_missing_is_given_once_and_taken_back_whole() -> anyhow::Result<
 
 #[tokio::test]
 async fn each_right_is_missed_by_name() -> anyhow::Result<()> {
+    let _rights = crate::RIGHTS.read().await;
     let world = World::enter().await?;
     let forest = world.forest()?;
     let stage = Stage::set(forest).await?;
@@ -221,6 +223,7 @@ async fn each_right_is_missed_by_name() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn broken_inheritance_is_found_where_it_is_broken() -> anyhow::Result<()> {
+    let _rights = crate::RIGHTS.read().await;
     let world = World::enter().await?;
     let forest = world.forest()?;
     let stage = Stage::set(forest).await?;
@@ -315,6 +318,7 @@ async fn broken_inheritance_is_found_where_it_is_broken() -> anyhow::Result<()> 
 
 #[tokio::test]
 async fn a_person_is_explained_by_any_identifier() -> anyhow::Result<()> {
+    let _rights = crate::RIGHTS.read().await;
     let world = World::enter().await?;
     let forest = world.forest()?;
     let stage = Stage::set(forest).await?;

@@ -82,6 +82,7 @@ async fn fails(rights: &Rights<'_>, name: &str, status: u16, reason: Reason) -> 
 
 #[tokio::test]
 async fn what_may_not_be_read_is_given_to_whoever_lacks_it() -> anyhow::Result<()> {
+    let _rights = crate::RIGHTS.read().await;
     let world = World::enter().await?;
     let forest = world.forest()?;
     let stage = Stage::set(forest).await?;
@@ -188,6 +189,7 @@ async fn what_may_not_be_read_is_given_to_whoever_lacks_it() -> anyhow::Result<(
 
 #[tokio::test]
 async fn reading_is_mended_where_it_ends() -> anyhow::Result<()> {
+    let _rights = crate::RIGHTS.read().await;
     let world = World::enter().await?;
     let forest = world.forest()?;
     let stage = Stage::set(forest).await?;
@@ -283,11 +285,13 @@ async fn reading_is_mended_where_it_ends() -> anyhow::Result<()> {
     )
     .await?;
     forest.set_dacl(&below.dn(), &person).await?;
-    of_below.agree(&below, &all_work()).await
+    of_below.agree(&below, &all_work()).await?;
+    forest.dismiss(&below).await
 }
 
 #[tokio::test]
 async fn what_a_property_set_lets_read_is_not_given_again() -> anyhow::Result<()> {
+    let _rights = crate::RIGHTS.read().await;
     let world = World::enter().await?;
     let forest = world.forest()?;
     let stage = Stage::set(forest).await?;
@@ -314,5 +318,6 @@ async fn what_a_property_set_lets_read_is_not_given_again() -> anyhow::Result<()
             "uSNChanged"
         ]
     );
-    rights.agree(&stage.person, &all_work()).await
+    rights.agree(&stage.person, &all_work()).await?;
+    forest.dismiss(&stage.person).await
 }
