@@ -5,6 +5,7 @@
 //! file path only, so none is in the file, the environment or `/proc`. Relative paths, wherever
 //! they were written, are relative to the file's folder.
 
+mod certificates;
 mod pointed_to;
 mod protected;
 mod sections;
@@ -23,6 +24,8 @@ use figment::{
 use secrecy::SecretString;
 use toml::de::{DeTable, DeValue};
 
+pub use certificates::{CertificateFiles, Section};
+pub(crate) use certificates::{Held, Texts};
 pub use pointed_to::{AccountFiles, PointedTo};
 pub use protected::{ProtectedAccounts, Treatment};
 pub use sections::{
@@ -59,6 +62,17 @@ pub enum ConfigError {
     },
     #[error("{}: {reason}", path.display())]
     Secret { path: PathBuf, reason: &'static str },
+    #[error("`{key}` {}: {problem}", path.display())]
+    Unusable {
+        key: String,
+        path: PathBuf,
+        problem: String,
+    },
+    #[error("the certificates of [{section}] cannot be used: {problem}")]
+    Tls {
+        section: &'static str,
+        problem: String,
+    },
 }
 
 impl Config {

@@ -4,6 +4,7 @@
 //! `main` is [`run`] with a closure; everything it starts goes through [`Chassis::spawn`].
 
 mod admin;
+mod certificates;
 pub mod config;
 mod discretion;
 mod lifecycle;
@@ -18,6 +19,7 @@ mod telemetry;
 pub mod tls;
 
 pub use ::telemetry::metric::meter;
+pub use certificates::{Certificates, HeldUntil};
 pub use lifecycle::{Chassis, run};
 pub use program::Program;
 pub use readiness::{Gate, Readiness};

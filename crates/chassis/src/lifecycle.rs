@@ -29,6 +29,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     admin::{self, Admin},
+    certificates::Certificates,
     config::{Config, ConfigError},
     probe,
     program::{Arguments, Program},
@@ -46,6 +47,8 @@ pub struct Chassis {
     pub program: Program,
     pub config: Config,
     pub readiness: Readiness,
+    /// What this service shows and believes, as long as it follows it.
+    pub certificates: Certificates,
     /// Cancelled when the service shall end.
     pub shutdown: CancellationToken,
     changes: watch::Receiver<Arc<Config>>,
@@ -291,6 +294,8 @@ where
     let shutdown = CancellationToken::new();
     let readiness = Readiness::default();
     readiness.observe();
+    let certificates = Certificates::default();
+    certificates.observe();
     let grace = Duration::from_secs(config.service.shutdown_grace_seconds);
     let address = config.service.admin_listen;
 
@@ -327,12 +332,14 @@ where
         program,
         config,
         readiness,
+        certificates: certificates.clone(),
         shutdown: shutdown.clone(),
         changes: reload.changes(),
         tasks: tasks.clone(),
     };
     // not one of the service's tasks: a service that has nothing left to do ends without it
     let reloading = tokio::spawn(reload.run(hang_up));
+    let reminding = tokio::spawn(certificates.remind());
     let work = async {
         let running = tasks.enter("service");
         // called inside the guarded future: the closure itself may panic before its first await
@@ -372,6 +379,7 @@ where
     }
     signals.abort();
     reloading.abort();
+    reminding.abort();
     tracing::info!(code, "ended");
     Ok(code)
 }

@@ -23,22 +23,22 @@ use tokio::{
 
 use crate::config::{Config, ConfigError};
 
-pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A file system that hangs must not keep SIGHUP from being heard for ever.
-pub(crate) const READ_TIME_OUT: Duration = Duration::from_secs(10);
+const READ_TIME_OUT: Duration = Duration::from_secs(10);
 
 /// What the file held when it was looked at.
 type Text = Result<String, io::ErrorKind>;
 
 /// Which of the contents seen are to be judged.
 #[derive(Debug)]
-pub(crate) struct Sightings<T> {
+struct Sightings<T> {
     judged: T,
     unsettled: Option<T>,
 }
 
 impl<T: Clone + PartialEq> Sightings<T> {
-    pub(crate) const fn new(judged: T) -> Self {
+    const fn new(judged: T) -> Self {
         Self {
             judged,
             unsettled: None,
@@ -46,7 +46,7 @@ impl<T: Clone + PartialEq> Sightings<T> {
     }
 
     /// Whether this is to be judged now. Whoever asked by a signal has finished writing.
-    pub(crate) fn judge(&mut self, text: &T, asked: bool) -> bool {
+    fn judge(&mut self, text: &T, asked: bool) -> bool {
         if asked {
             self.unsettled = None;
         } else if self.judged == *text {
@@ -59,6 +59,31 @@ impl<T: Clone + PartialEq> Sightings<T> {
         self.unsettled = None;
         self.judged.clone_from(text);
         true
+    }
+}
+
+/// Looks at what `read` finds every second, and hands on what is something else than `known` once it was seen twice, each time
+/// it changes. Runs until it is dropped.
+pub(crate) async fn follow<T, Read>(known: T, read: Read, mut judge: impl FnMut(Result<T, String>))
+where
+    T: Clone + PartialEq + Send + 'static,
+    Read: Fn() -> Result<T, ConfigError> + Clone + Send + 'static,
+{
+    let mut sightings = Sightings::new(Ok(known));
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let read = read.clone();
+        let reading =
+            tokio::task::spawn_blocking(move || read().map_err(|error| error.to_string()));
+        let seen = match timeout(READ_TIME_OUT, reading).await {
+            Ok(Ok(seen)) => seen,
+            Ok(Err(_)) | Err(_) => Err("reading them does not end".to_owned()),
+        };
+        if sightings.judge(&seen, false) {
+            judge(seen);
+        }
     }
 }
 

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
 use tonic::{
     Code, Status,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
 pub use self::observed::{LedgerChannel, ObserveCalls};
-use crate::config::{self, ConfigError};
+use crate::{
+    config::{self, ConfigError, Texts},
+    tls::{Following, Take},
+};
 
 mod observed;
 
@@ -36,38 +40,36 @@ pub enum LedgerChannelError {
 /// A channel over all of audit's replicas; it connects when first used, inside a Tokio runtime. A
 /// call that was given to a replica that cannot be reached fails with `Unavailable`; see [`failover`].
 /// Each call is a span, and takes the current span's context along.
-pub fn ledger_channel(config: &config::Ledger) -> Result<LedgerChannel, LedgerChannelError> {
+///
+/// While it is followed, calls go over new connections as soon as the certificates changed; those that are under way end on
+/// the old ones, which close when the last has.
+pub fn ledger_channel(
+    config: &config::Ledger,
+) -> Result<(LedgerChannel, Following), LedgerChannelError> {
     if config.urls.is_empty() || config.urls.len() > MOST_REPLICAS {
         return Err(LedgerChannelError::Addresses);
     }
-    let certificate = config
-        .ca_file
-        .as_deref()
-        .map(config::read_file)
-        .transpose()?
-        .map(Certificate::from_pem);
-    let identity = identity(config)?;
-    let endpoints = config
-        .urls
+    let files = config.certificate_files()?;
+    let held = files.judge(files.read()?)?;
+    let channel = LedgerChannel::new(balanced(&config.urls, &held.texts)?);
+    let (replaced, urls) = (channel.clone(), config.urls.clone());
+    let take: Take = Box::new(move |held| {
+        let renewed = balanced(&urls, &held.texts).map_err(|error| error.to_string())?;
+        replaced.replace(renewed);
+        Ok(())
+    });
+    Ok((channel, Following::new(files, held, take)))
+}
+
+fn balanced(urls: &[String], texts: &Texts) -> Result<Channel, LedgerChannelError> {
+    let certificate = texts.authority.as_ref().map(Certificate::from_pem);
+    let pair = texts.pair.as_ref();
+    let identity = pair.map(|(chain, key)| Identity::from_pem(chain, key.expose_secret()));
+    let endpoints = urls
         .iter()
         .map(|url| endpoint(url, certificate.as_ref(), identity.as_ref()))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(LedgerChannel::new(Channel::balance_list(
-        endpoints.into_iter(),
-    )))
-}
-
-/// What this service shows to audit; half of a pair is a mistake.
-fn identity(config: &config::Ledger) -> Result<Option<Identity>, ConfigError> {
-    let (certificate, key) = match (&config.certificate_file, &config.key_file) {
-        (None, None) => return Ok(None),
-        (certificate, key) => (
-            config::required(certificate.as_deref(), "ledger.certificate_file")?,
-            config::required(key.as_deref(), "ledger.key_file")?,
-        ),
-    };
-    let identity = Identity::from_pem(config::read_file(certificate)?, config::read_file(key)?);
-    Ok(Some(identity))
+    Ok(Channel::balance_list(endpoints.into_iter()))
 }
 
 fn endpoint(

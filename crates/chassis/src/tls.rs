@@ -1,91 +1,147 @@
-//! TLS towards servers whose certificate authority the configuration names, and for listeners with
-//! a certificate of their own.
+//! TLS for listeners and towards audit, by a service's own certificate: as its files say at the moment, so that a renewed one is
+//! taken for the next connection, and those that are open stay.
+//!
+//! The whole of a listener's configuration is replaced, not its certificate alone: a session that was begun under an authority
+//! that is no longer believed cannot be resumed, which would pass by the certificate (RFC 8446 2.2).
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::{
-    ClientConfig, RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    ServerConfig, crypto::aws_lc_rs, server::WebPkiClientVerifier, sign::SingleCertAndKey,
 };
 
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    #[error("the CA file is not PEM: {0}")]
-    NotPem(rustls::pki_types::pem::Error),
-    #[error("the CA file holds no certificate")]
-    NoCertificate,
-    #[error("the certificate file is not PEM with at least one certificate")]
-    UnusableCertificate,
-    /// Says nothing of what is in the file.
-    #[error("the key file is not PEM with one unencrypted private key")]
-    UnusableKey,
-    #[error("TLS cannot be set up: {0}")]
-    Tls(#[from] rustls::Error),
+use crate::{
+    certificates::{Certificates, HeldUntil},
+    config::{CertificateFiles, ConfigError, Held},
+    reload,
+};
+
+/// What HTTP/2 calls itself in the handshake (RFC 9113 3.2), and HTTP/1.1 (RFC 7301 6).
+pub const HTTP_2: &[u8] = b"h2";
+pub const HTTP_1_1: &[u8] = b"http/1.1";
+
+/// What a listener shows, and whose certificates it believes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ServerTls(Arc<RwLock<Arc<ServerConfig>>>);
+
+/// Looks after files with certificates, and hands on what becomes of them.
+#[must_use = "nothing is followed until it runs"]
+pub struct Following {
+    files: CertificateFiles,
+    held: Held,
+    take: Take,
 }
 
-/// Trusts the given CAs and no other, not even the system's; TLS 1.2 or later.
-pub fn client_config(ca_pem: &[u8]) -> Result<Arc<ClientConfig>, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(ca_pem) {
-        roots.add(certificate.map_err(TlsError::NotPem)?)?;
+/// Puts what was found to fit into force. It says why that cannot be.
+pub(crate) type Take = Box<dyn FnMut(&Held) -> Result<(), String> + Send>;
+
+impl ServerTls {
+    /// As the files are now; TLS 1.2 or later. Who calls need not show a certificate, but one that is shown must be of the
+    /// authority, if there is one.
+    ///
+    /// # Errors
+    /// When the files cannot be read, or what is in them cannot be used.
+    pub fn read(
+        files: CertificateFiles,
+        protocol: &'static [u8],
+    ) -> Result<(Self, Following), ConfigError> {
+        let held = files.judge(files.read()?)?;
+        let config = server_config(&held, protocol).map_err(|error| ConfigError::Tls {
+            section: files.section().as_str(),
+            problem: error,
+        })?;
+        let tls = Self(Arc::new(RwLock::new(config)));
+        let served = tls.clone();
+        let take: Take = Box::new(move |held| {
+            let config = server_config(held, protocol)?;
+            *served.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+            Ok(())
+        });
+        Ok((tls, Following::new(files, held, take)))
     }
-    if roots.is_empty() {
-        return Err(TlsError::NoCertificate);
+
+    /// For the next connection.
+    pub fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }
 
-/// For a listener: its certificate, those that lead to its CA, and its key; TLS 1.2 or later, HTTP/1.1.
-pub fn server_config(
-    certificate_pem: &[u8],
-    key_pem: &[u8],
-) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = CertificateDer::pem_slice_iter(certificate_pem)
-        .collect::<Result<Vec<_>, _>>()
-        .ok()
-        .filter(|chain| !chain.is_empty())
-        .ok_or(TlsError::UnusableCertificate)?;
-    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| TlsError::UnusableKey)?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+impl Following {
+    pub(crate) const fn new(files: CertificateFiles, held: Held, take: Take) -> Self {
+        Self { files, held, take }
+    }
+
+    /// Runs until it is dropped, or at once to its end if there is nothing to follow.
+    pub async fn run(self, certificates: Certificates) {
+        let Self {
+            files,
+            held,
+            mut take,
+        } = self;
+        if files.is_empty() {
+            return;
+        }
+        let section = files.section();
+        certificates.set(section, until(&held));
+        let reader = files.clone();
+        reload::follow(held.texts, move || reader.read(), |seen| {
+            let taken = seen.and_then(|texts| {
+                let held = files.judge(texts).map_err(|error| error.to_string())?;
+                take(&held).map(|()| until(&held))
+            });
+            match taken {
+                Ok(until) => {
+                    certificates.set(section, until);
+                    let end = |validity: Option<expiry::Validity>| {
+                        validity.map(|validity| validity.ends.to_string())
+                    };
+                    tracing::info!(
+                        section = section.as_str(),
+                        certificate_ends = end(until.certificate),
+                        authority_ends = end(until.authority),
+                        "renewed certificates are in force for new connections"
+                    );
+                }
+                Err(error) => tracing::error!(
+                    section = section.as_str(),
+                    error,
+                    "certificates changed and cannot be used, those before stay in force; put a certificate, its key and the authority into their files, each whole"
+                ),
+            }
+        })
+        .await;
+    }
+}
+
+fn until(held: &Held) -> HeldUntil {
+    HeldUntil {
+        certificate: held.shown,
+        authority: held.believed,
+    }
+}
+
+fn server_config(held: &Held, protocol: &'static [u8]) -> Result<Arc<ServerConfig>, String> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let identity = held.identity.as_ref().ok_or("no certificate is given")?;
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| error.to_string())?;
+    let builder = match &held.authority {
+        None => builder.with_no_client_auth(),
+        Some(roots) => {
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots.clone()), provider)
+                    .allow_unauthenticated()
+                    .build()
+                    .map_err(|error| error.to_string())?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let shown = SingleCertAndKey::from(Arc::clone(identity));
+    let mut config = builder.with_cert_resolver(Arc::new(shown));
+    config.alpn_protocols = vec![protocol.to_vec()];
     Ok(Arc::new(config))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_listener_needs_both_halves() {
-        assert!(matches!(
-            server_config(b"", b""),
-            Err(TlsError::UnusableCertificate)
-        ));
-        let certificate = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(matches!(
-            server_config(certificate, certificate),
-            Err(TlsError::UnusableKey)
-        ));
-    }
-
-    #[test]
-    fn without_a_certificate_there_is_no_trust() {
-        assert!(matches!(
-            client_config(b"nothing here"),
-            Err(TlsError::NoCertificate)
-        ));
-        assert!(
-            client_config(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-                .is_err()
-        );
-    }
-}
+mod tests;

@@ -31,7 +31,6 @@ use crate::{
     Endpoint, RootDse,
     endpoint::Tls,
     error::ConnectError,
-    expiry,
     explain::bind_code,
     observe::{self, Answered, Counted},
     reading::Entry,

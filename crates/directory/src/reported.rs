@@ -3,16 +3,23 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use expiry::{Reminder, days_left};
 use opentelemetry::{KeyValue, metrics::AsyncInstrument};
 use telemetry::metric;
 use time::OffsetDateTime;
 
-use crate::{
-    CertificateExpiry, Endpoint, PasswordInUse,
-    credentials::Credentials,
-    expiry::{Reminder, days_left},
-    trust::Trust,
-};
+use crate::{Endpoint, PasswordInUse, credentials::Credentials, trust::Trust};
+
+/// Until when one domain controller can be trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateExpiry {
+    /// The endpoint, as in the configuration.
+    pub domain_controller: String,
+    /// The end of its certificate, as the newest connection showed it; None before the first one.
+    pub certificate: Option<OffsetDateTime>,
+    /// The end of the forest's authority; of several, of the first that ends.
+    pub authority: OffsetDateTime,
+}
 
 #[derive(Debug)]
 pub(crate) struct Reported {

@@ -9,7 +9,7 @@ use rustls::{
 };
 use time::OffsetDateTime;
 
-use crate::{ConfigurationError, expiry};
+use crate::ConfigurationError;
 
 /// The forest's authority. It may be replaced at any time; a connection made under another is not
 /// used again.

@@ -5,15 +5,12 @@ use std::time::Duration;
 use proto::v1::{self, Breaker, Contact, ServiceKind};
 
 use crate::{
+    limits::{CERTIFICATE_DAYS, CLOCK_SKEW},
     pulse::{Pulse, ago},
     verdict::{Finding, Level, Verdict},
 };
 
-/// Kerberos refuses at five minutes (MS-KILE, the default of the domain policy); this leaves time to act.
-const CLOCK_SKEW: Duration = Duration::from_mins(1);
-
 const DAY_MICROS: i64 = 86_400_000_000;
-const CERTIFICATE_DAYS: i64 = 30;
 
 /// The first of a domain are asked every ten seconds, the others every minute.
 const ASKED_WITHIN: Duration = Duration::from_secs(150);

@@ -6,12 +6,10 @@ use proto::v1;
 
 use crate::{
     controller::{self, ControllerReport, Sight},
+    limits::ANCHORS_WITHIN,
     pulse::{Pulse, ago},
     verdict::{Finding, Level, Verdict},
 };
-
-/// The resolver believes its index for a minute, and then searches without it.
-const ANCHORS_WITHIN: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct DomainReport {

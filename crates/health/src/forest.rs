@@ -10,16 +10,13 @@ use proto::v1::{self, ServiceKind};
 use crate::{
     Hearing,
     domain::{self, DomainReport},
-    ledger::PENDING_FOR,
+    limits::{KEY_DAYS, KEY_DAYS_OF_GRACE, PENDING_FOR},
     pulse::{Pulse, ago},
     services::ServiceReport,
     verdict::{Finding, Level, Verdict},
 };
 
 const DAY_MICROS: i64 = 86_400_000_000;
-/// A key is to be replaced when it is half a year old; whoever does it on a schedule does it within a week.
-const KEY_DAYS: i64 = 180;
-const KEY_DAYS_OF_GRACE: i64 = 7;
 
 /// So many operations in a row may fail by chance.
 const FAILED_IN_A_ROW: u64 = 5;

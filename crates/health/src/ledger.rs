@@ -5,15 +5,13 @@ use std::time::Duration;
 use proto::v1;
 
 use crate::{
+    limits::PENDING_FOR,
     pulse::ago,
     verdict::{Finding, Verdict},
 };
 
 /// Counted every few seconds while the database answers.
 const COUNTED_WITHIN: Duration = Duration::from_secs(30);
-
-/// An operation is resolved within a second; a request that waits for a resolver expires with it.
-pub(crate) const PENDING_FOR: Duration = Duration::from_mins(1);
 
 pub(crate) fn verdict(ledger: Option<&v1::LedgerHealth>) -> Verdict {
     let Some(ledger) = ledger else {

@@ -3,10 +3,12 @@
 //!
 //! Pure: facts and their ages in, verdicts out. It must not know how facts are gathered or shown.
 
+mod certificates;
 mod controller;
 mod domain;
 mod forest;
 mod ledger;
+pub mod limits;
 mod pulse;
 mod services;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use proto::v1::{self, ServiceKind};
 
 use crate::{
     Hearing,
+    certificates::{self, Ending},
     pulse::{Pulse, ago},
     verdict::{Finding, Verdict},
 };
@@ -34,6 +35,8 @@ pub struct Instance {
     /// It had only just started when it was heard.
     pub starting: bool,
     pub gates: Vec<v1::ReadinessGate>,
+    /// Of its own certificates, what ends soon.
+    pub(crate) ending: Vec<Ending>,
 }
 
 impl Instance {
@@ -47,6 +50,7 @@ impl Instance {
             alive: pulse.alive,
             starting: pulse.uptime() < STARTS_WITHIN,
             gates: heartbeat.gates.clone(),
+            ending: certificates::ending(pulse),
         }
     }
 
@@ -152,5 +156,9 @@ fn findings(name: &str, instances: &[Instance], hearing: Hearing) -> Vec<Finding
             },
         );
     }
+    let living = alive
+        .iter()
+        .map(|one| (one.name.as_str(), one.ending.as_slice()));
+    findings.extend(certificates::findings(living));
     findings
 }

@@ -1,5 +1,6 @@
 //! A well world, and what each thing that can be wrong with it makes of the verdicts.
 
+mod certificates;
 mod directories;
 mod world;
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bus::{Bus, Destination, Message, PublishError, Publisher};
-use chassis::Chassis;
+use chassis::{Chassis, HeldUntil, config::Section};
 use prost::Message as _;
 use proto::v1;
 use time::OffsetDateTime;
@@ -110,6 +110,13 @@ impl Heart {
                 .map(|(what, open)| v1::ReadinessGate { what, open })
                 .collect(),
             forests,
+            certificates: self
+                .chassis
+                .certificates
+                .now()
+                .into_iter()
+                .map(|(section, held)| certificate(section, &held))
+                .collect(),
         }
     }
 
@@ -125,6 +132,15 @@ impl Heart {
             .publish(Destination::Health, message)
             .instrument(telemetry::span::unrecorded())
             .await
+    }
+}
+
+fn certificate(section: Section, held: &HeldUntil) -> v1::ServiceCertificate {
+    v1::ServiceCertificate {
+        section: section.as_str().to_owned(),
+        certificate_begins_at: held.certificate.map(|held| proto::to_micros(held.begins)),
+        certificate_expires_at: held.certificate.map(|held| proto::to_micros(held.ends)),
+        authority_expires_at: held.authority.map(|held| proto::to_micros(held.ends)),
     }
 }
 

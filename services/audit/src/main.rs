@@ -34,7 +34,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
-use chassis::Chassis;
+use chassis::{Chassis, tls::HTTP_2};
 use tokio::net::TcpListener;
 
 const SIGN_TIME_OUT: Duration = Duration::from_secs(10);
@@ -54,7 +54,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         .as_ref()
         .context("audit.signing_key_file: missing; the ledger's head must be signed")?;
     let key = Arc::new(signing::SigningKey::from_file(key_file)?);
-    let tls = tls::server_config(settings)?;
+    let tls = chassis.server_tls(settings.certificate_files()?, HTTP_2)?;
     let guard = guard::Guard::new(settings).await?;
     let listener = TcpListener::bind(settings.listen)
         .await

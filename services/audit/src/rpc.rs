@@ -9,7 +9,7 @@ mod settings;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use chassis::rpc::ObserveCalls;
+use chassis::{rpc::ObserveCalls, tls::ServerTls};
 use operation::OperationId;
 use proto::{
     FromWireError,
@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Request, Status,
-    transport::{Server, ServerTlsConfig, server::TcpIncoming},
+    transport::{Server, server::TcpIncoming},
 };
 
 use crate::{
@@ -35,6 +35,7 @@ use crate::{
     signing::SigningKey,
     standing::Standing,
     store::{self, StoreError},
+    tls,
 };
 
 /// For one question to the database, the wait for a connection included.
@@ -58,17 +59,11 @@ impl Rpc {
     pub(crate) async fn serve(
         self,
         listener: TcpListener,
-        tls: Option<ServerTlsConfig>,
+        tls: Option<ServerTls>,
         guard: Guard,
     ) -> anyhow::Result<()> {
         let shutdown = self.shutdown.clone();
-        let mut server = Server::builder();
-        if let Some(tls) = tls {
-            server = server
-                .tls_config(tls)
-                .context("audit.certificate_file, audit.key_file and audit.client_ca_file")?;
-        }
-        server
+        let router = Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))
             .layer(ObserveCalls)
             .layer(guard)
@@ -76,13 +71,20 @@ impl Rpc {
             .add_service(LedgerServer::new(self.clone()))
             .add_service(KeysServer::new(self.clone()))
             .add_service(HealthServer::new(self.clone()))
-            .add_service(SettingsServer::new(self))
-            .serve_with_incoming_shutdown(
-                TcpIncoming::from(listener).with_nodelay(Some(true)),
-                shutdown.cancelled_owned(),
-            )
-            .await
-            .context("the gRPC server failed")
+            .add_service(SettingsServer::new(self));
+        let stopped = shutdown.cancelled_owned();
+        let served = if let Some(tls) = tls {
+            let connections = tls::connections(listener, tls);
+            router
+                .serve_with_incoming_shutdown(connections, stopped)
+                .await
+        } else {
+            let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
+            router
+                .serve_with_incoming_shutdown(connections, stopped)
+                .await
+        };
+        served.context("the gRPC server failed")
     }
 
     async fn record(&self, id: OperationId) -> Result<Record, RpcError> {

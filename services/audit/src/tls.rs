@@ -1,25 +1,87 @@
-//! The certificate that gRPC is served with, and whose certificates are believed there.
+//! The gRPC listener's connections, where TLS is ended here: each by the certificate that is in force when it comes.
+//!
+//! Nobody can hold up others: handshakes are made side by side, and each has a time-out.
 
-use chassis::config::{self, Audit, ConfigError};
-use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+use std::{io, time::Duration};
 
-/// None without a certificate: then the listener is plain, for a network that ends TLS before it.
-pub(crate) fn server_config(settings: &Audit) -> Result<Option<ServerTlsConfig>, ConfigError> {
-    let (certificate, key) = match (&settings.certificate_file, &settings.key_file) {
-        (None, None) if settings.client_ca_file.is_none() => return Ok(None),
-        // half of a pair, or an authority alone, must not become plain text in silence
-        (Some(_), None) => return Err(ConfigError::Required("audit.key_file")),
-        (None, _) => return Err(ConfigError::Required("audit.certificate_file")),
-        (Some(certificate), Some(key)) => (certificate, key),
+use chassis::tls::ServerTls;
+use futures_util::{Stream, stream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+const HANDSHAKE_TIME_OUT: Duration = Duration::from_secs(10);
+/// At a time; further ones wait in the kernel's queue.
+const MOST_HANDSHAKES: usize = 1024;
+/// After an accept that failed, out of file descriptors for one (accept(2)).
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+type Connection = TlsStream<TcpStream>;
+
+struct Incoming {
+    tcp: TcpListener,
+    tls: ServerTls,
+    /// They end with it.
+    handshakes: JoinSet<Option<Connection>>,
+}
+
+/// Those whose handshakes succeeded, without an end.
+pub(crate) fn connections(
+    tcp: TcpListener,
+    tls: ServerTls,
+) -> impl Stream<Item = io::Result<Connection>> {
+    let incoming = Incoming {
+        tcp,
+        tls,
+        handshakes: JoinSet::new(),
     };
-    let identity = Identity::from_pem(config::read_file(certificate)?, config::read_file(key)?);
-    let mut tls = ServerTlsConfig::new().identity(identity);
-    if let Some(file) = &settings.client_ca_file {
-        let authority = Certificate::from_pem(config::read_file(file)?);
-        // operators have none: who shows nothing is told by the guard what to show
-        tls = tls.client_ca_root(authority).client_auth_optional(true);
+    stream::unfold(incoming, |mut incoming| async move {
+        let connection = incoming.next().await;
+        Some((Ok(connection), incoming))
+    })
+}
+
+impl Incoming {
+    async fn next(&mut self) -> Connection {
+        loop {
+            tokio::select! {
+                accepted = self.tcp.accept(), if self.handshakes.len() < MOST_HANDSHAKES => match accepted {
+                    Ok((stream, _)) => {
+                        let acceptor = TlsAcceptor::from(self.tls.current());
+                        self.handshakes.spawn(handshake(stream, acceptor));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection was not accepted");
+                        tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+                    }
+                },
+                Some(ended) = self.handshakes.join_next() => {
+                    if let Ok(Some(connection)) = ended {
+                        return connection;
+                    }
+                }
+            }
+        }
     }
-    Ok(Some(tls))
+}
+
+async fn handshake(stream: TcpStream, acceptor: TlsAcceptor) -> Option<Connection> {
+    // an answer is one small write: waiting for more would only delay it
+    let _ = stream.set_nodelay(true);
+    match timeout(HANDSHAKE_TIME_OUT, acceptor.accept(stream)).await {
+        Ok(Ok(connection)) => Some(connection),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a TLS handshake failed");
+            None
+        }
+        Err(_) => {
+            tracing::debug!("a TLS handshake took too long");
+            None
+        }
+    }
 }
 
 #[cfg(test)]

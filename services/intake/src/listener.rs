@@ -6,6 +6,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use chassis::tls::ServerTls;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -31,11 +32,11 @@ const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 pub(crate) struct Listener {
     tcp: TcpListener,
     address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<ServerTls>,
 }
 
 impl Listener {
-    pub(crate) async fn bind(address: SocketAddr, tls: Option<TlsAcceptor>) -> io::Result<Self> {
+    pub(crate) async fn bind(address: SocketAddr, tls: Option<ServerTls>) -> io::Result<Self> {
         let tcp = TcpListener::bind(address).await?;
         let address = tcp.local_addr()?;
         Ok(Self { tcp, address, tls })
@@ -91,16 +92,17 @@ impl Listener {
 
 async fn connect(
     stream: TcpStream,
-    tls: Option<TlsAcceptor>,
+    tls: Option<ServerTls>,
     router: Router,
     watcher: Watcher,
     shutdown: CancellationToken,
 ) {
     // an answer is one small write: waiting for more would only delay it
     let _ = stream.set_nodelay(true);
-    let Some(acceptor) = tls else {
+    let Some(tls) = tls else {
         return converse(stream, router, watcher).await;
     };
+    let acceptor = TlsAcceptor::from(tls.current());
     let handshake = timeout(HANDSHAKE_TIME_OUT, acceptor.accept(stream));
     match shutdown.run_until_cancelled(handshake).await {
         Some(Ok(Ok(stream))) => converse(stream, router, watcher).await,

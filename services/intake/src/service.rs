@@ -5,13 +5,11 @@ use std::{sync::Arc, time::Duration};
 use access::{Gatekeeper, KeySource};
 use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Deliveries, Delivery, Queue};
-use chassis::{Chassis, Gate, config, rpc, tls};
+use chassis::{Chassis, Gate, config, tls::HTTP_1_1};
 use operation::OperationId;
 use prost::Message as _;
 use proto::v1;
-use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -32,7 +30,8 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
     let settings = &chassis.config;
     let shutdown = chassis.shutdown.clone();
-    let tls = tls(&settings.intake)?;
+    // with a certificate and its key the door ends TLS itself
+    let tls = chassis.server_tls(settings.intake.certificate_files()?, HTTP_1_1)?;
     let tokens = config::required(settings.intake.tokens.clone(), "intake.tokens")?;
     let source = KeySource::new(tokens.jwks_file, tokens.jwks_url).context("intake.tokens")?;
     let broker_gate = chassis.readiness.require("broker");
@@ -43,7 +42,7 @@ pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
 
     let gatekeeper = Gatekeeper::new(tokens.issuer, tokens.audience, source).await?;
     let keys = Arc::new(SealingKeys::open(settings.sealing.public_keys_file.clone()).await?);
-    let ledger = Ledger::new(rpc::ledger_channel(&settings.ledger)?);
+    let ledger = Ledger::new(chassis.ledger_channel()?);
     // A connection of its own token: publishing goes on while the door drains.
     let bus_shutdown = CancellationToken::new();
     let bus = Bus::connect(
@@ -105,28 +104,6 @@ pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
     tasks.wait().await;
     bus_shutdown.cancel();
     Ok(())
-}
-
-/// With a certificate and its key the door ends TLS itself.
-fn tls(intake: &config::Intake) -> anyhow::Result<Option<TlsAcceptor>> {
-    let (certificate, key) = match (&intake.certificate_file, &intake.key_file) {
-        (None, None) => return Ok(None),
-        (certificate, key) => (
-            config::required(certificate.as_deref(), "intake.certificate_file")?,
-            config::required(key.as_deref(), "intake.key_file")?,
-        ),
-    };
-    let chain = config::read_file(certificate)?;
-    let secret = config::read_secret(key)?;
-    let config =
-        tls::server_config(&chain, secret.expose_secret().as_bytes()).with_context(|| {
-            format!(
-                "intake.certificate_file {}, intake.key_file {}",
-                certificate.display(),
-                key.display()
-            )
-        })?;
-    Ok(Some(TlsAcceptor::from(config)))
 }
 
 fn broker(broker: &config::Broker) -> anyhow::Result<BrokerConfig> {

@@ -61,7 +61,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         .with_context(|| format!("sealing.private_keys_directory {}", directory.display()))?;
     let keys = Arc::new(keys);
     let switch = Arc::new(switch::Switch::new(forest_id.clone()));
-    let channel = chassis::rpc::ledger_channel(&settings.ledger)?;
+    let channel = chassis.ledger_channel()?;
     let files = forest.writing_account();
     let pointed_to = files.read()?;
     let domains = domains(forest, &pointed_to, &settings.writer)?;

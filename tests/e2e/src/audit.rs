@@ -36,13 +36,24 @@ impl Interceptor for Token {
 }
 
 async fn channel(url: &str, kind: Option<&str>) -> anyhow::Result<Channel> {
-    crate::provide_cryptography();
     let place = Place::of_this_repository()?;
     let authority = std::fs::read(certificates::services_authority(&place))?;
+    let shown = kind.map(|kind| certificates::of_service(&place, kind));
+    let shown = shown
+        .map(|(certificate, key)| anyhow::Ok((std::fs::read(certificate)?, std::fs::read(key)?)))
+        .transpose()?;
+    as_bearer(url, &authority, shown).await
+}
+
+/// Asks by this certificate and its key, if any, of audit as this authority knows it; all in PEM.
+pub async fn as_bearer(
+    url: &str,
+    authority: &[u8],
+    shown: Option<(Vec<u8>, Vec<u8>)>,
+) -> anyhow::Result<Channel> {
+    crate::provide_cryptography();
     let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority));
-    if let Some(kind) = kind {
-        let (certificate, key) = certificates::of_service(&place, kind);
-        let (certificate, key) = (std::fs::read(certificate)?, std::fs::read(key)?);
+    if let Some((certificate, key)) = shown {
         tls = tls.identity(Identity::from_pem(certificate, key));
     }
     let endpoint = Channel::from_shared(url.to_owned())?.timeout(PATIENCE);

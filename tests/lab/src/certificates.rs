@@ -28,24 +28,31 @@ pub struct Authority {
     folder: PathBuf,
     issuer: Issuer<'static, KeyPair>,
     begins: OffsetDateTime,
+    lifetime: Duration,
 }
 
 impl Authority {
     /// Makes `ca.pem` in the folder.
     pub fn make(folder: &Path, name: &str) -> anyhow::Result<Self> {
+        Self::lasting(folder, name, LIFETIME)
+    }
+
+    /// The same for another lifetime, which began a day ago; what it signs lasts as long.
+    pub fn lasting(folder: &Path, name: &str, lifetime: Duration) -> anyhow::Result<Self> {
         let begins = OffsetDateTime::now_utc() - Duration::days(1);
         let mut ca = CertificateParams::new(Vec::new())?;
         ca.distinguished_name.push(DnType::CommonName, name);
         ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         ca.not_before = begins;
-        ca.not_after = begins + LIFETIME;
+        ca.not_after = begins + lifetime;
         let key = KeyPair::generate()?;
         let certificate = ca.self_signed(&key)?;
         let made = Self {
             folder: folder.to_owned(),
             issuer: Issuer::new(ca, key),
             begins,
+            lifetime,
         };
         write_public(&made.file(), certificate.pem().as_bytes())?;
         Ok(made)
@@ -68,7 +75,7 @@ impl Authority {
         wanted.extended_key_usages = vec![usage];
         wanted.use_authority_key_identifier_extension = true;
         wanted.not_before = self.begins;
-        wanted.not_after = self.begins + LIFETIME;
+        wanted.not_after = self.begins + self.lifetime;
         let key = KeyPair::generate()?;
         let certificate = wanted.signed_by(&key, &self.issuer)?;
         let made = ServerCertificate {

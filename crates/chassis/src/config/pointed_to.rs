@@ -10,10 +10,9 @@ use std::{
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{ConfigError, Forest, read_file, read_secret};
-use crate::reload::{LOOK_EVERY, READ_TIME_OUT, Sightings};
+use crate::reload;
 
 /// A service account, and the files that hold what it needs to sign in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,31 +89,17 @@ impl AccountFiles {
     /// Says what the files hold whenever it is something else than `known`. What cannot be read is told
     /// once. Runs until it is dropped.
     pub async fn follow(self, known: PointedTo, mut changed: impl FnMut(PointedTo)) {
-        let mut sightings = Sightings::new(Ok(known));
-        let mut ticks = interval(LOOK_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let files = self.clone();
-            let reading = tokio::task::spawn_blocking(move || {
-                files.read().map_err(|error| error.to_string())
-            });
-            let seen = match timeout(READ_TIME_OUT, reading).await {
-                Ok(Ok(seen)) => seen,
-                Ok(Err(_)) | Err(_) => Err("reading them does not end".to_owned()),
-            };
-            if !sightings.judge(&seen, false) {
-                continue;
-            }
-            match seen {
-                Ok(pointed_to) => changed(pointed_to),
-                Err(error) => tracing::error!(
-                    account = self.account,
-                    error,
-                    "what a service account needs cannot be read; what was read before stays in force"
-                ),
-            }
-        }
+        let account = self.account.clone();
+        let read = move || self.read();
+        reload::follow(known, read, |seen| match seen {
+            Ok(pointed_to) => changed(pointed_to),
+            Err(error) => tracing::error!(
+                account,
+                error,
+                "what a service account needs cannot be read; what was read before stays in force"
+            ),
+        })
+        .await;
     }
 }
 

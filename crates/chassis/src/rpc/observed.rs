@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    sync::OnceLock,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     task::{Context, Poll},
     time::Instant,
 };
@@ -11,7 +11,7 @@ use http::{HeaderMap, Request, Response};
 use opentelemetry::{KeyValue, metrics::Histogram};
 use telemetry::{context, metric, span};
 use tonic::{Code, body::Body, transport::Channel};
-use tower::{Layer, Service};
+use tower::{Layer, Service, ServiceExt as _};
 use tracing::Instrument as _;
 
 type Answering<R, E> = Pin<Box<dyn Future<Output = Result<R, E>> + Send>>;
@@ -47,13 +47,26 @@ impl<F: FnOnce(i32)> Drop for Ending<F> {
     }
 }
 
-/// The channel to audit's replicas. Cheap to clone.
+/// The channel to audit's replicas: a new call takes the newest there is. Cheap to clone.
+///
+/// Nobody keeps one that was replaced longer than for a call: without its last user it ends what it was given and closes.
 #[derive(Debug, Clone)]
-pub struct LedgerChannel(Channel);
+pub struct LedgerChannel(Arc<RwLock<Channel>>);
 
 impl LedgerChannel {
-    pub(super) const fn new(channel: Channel) -> Self {
-        Self(channel)
+    pub(super) fn new(channel: Channel) -> Self {
+        Self(Arc::new(RwLock::new(channel)))
+    }
+
+    pub(super) fn replace(&self, channel: Channel) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = channel;
+    }
+
+    fn newest(&self) -> Channel {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -62,15 +75,16 @@ impl Service<Request<Body>> for LedgerChannel {
     type Error = tonic::transport::Error;
     type Future = Answering<Self::Response, Self::Error>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(context)
+    /// Each call waits for its own channel.
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let span = span::rpc_client(request.uri().path());
         let answering = span.in_scope(|| {
             context::inject_http(request.headers_mut());
-            self.0.call(request)
+            self.newest().oneshot(request)
         });
         let observed = span.clone();
         let ending = Ending::new(move |code| span::rpc_answered_client(&observed, code));

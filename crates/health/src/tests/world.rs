@@ -26,6 +26,17 @@ pub(super) fn pulse(
                 open: true,
             }],
             forests,
+            certificates: vec![v1::ServiceCertificate {
+                section: if kind == ServiceKind::Audit {
+                    "audit"
+                } else {
+                    "ledger"
+                }
+                .to_owned(),
+                certificate_begins_at: Some(NOW - 300 * DAY),
+                certificate_expires_at: Some(NOW + 300 * DAY),
+                authority_expires_at: Some(NOW + 3_000 * DAY),
+            }],
         }),
         age_ms: 2_000,
     }
@@ -190,6 +201,19 @@ pub(super) fn controllers(
                 .for_each(&change);
         }
     });
+}
+
+/// Of those whose name begins so, what they show and believe.
+pub(super) fn certificates(
+    name: &str,
+    change: impl Fn(&mut v1::ServiceCertificate),
+) -> impl Fn(&mut v1::StatusResponse) {
+    move |status| {
+        each(status, name, |heard| {
+            let certificates = &mut heard.heartbeat.as_mut().unwrap().certificates;
+            certificates.iter_mut().for_each(&change);
+        });
+    }
 }
 
 pub(super) fn silent(name: &str) -> impl Fn(&mut v1::StatusResponse) {

@@ -1,9 +1,9 @@
 use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use chassis::config::Ledger;
+use chassis::config::{Audit, Ledger};
+use chassis::tls::HTTP_2;
 use proto::v1::{self, ledger_client::LedgerClient};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
@@ -42,6 +42,16 @@ impl Certified {
         fs::write(folder.join("ca.pem"), authority_pem).unwrap();
         fs::write(folder.join("server.pem"), certificate.pem()).unwrap();
         fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
+        Self(folder)
+    }
+
+    fn copy_of(other: &Self) -> Self {
+        let folder = std::env::temp_dir().join(format!("writeback-audit-{}", uuid::Uuid::now_v7()));
+        fs::create_dir_all(&folder).unwrap();
+        for file in fs::read_dir(&other.0).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+        }
         Self(folder)
     }
 
@@ -94,7 +104,13 @@ async fn serve(settings: &Audit) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let guard = Guard::new(settings).await.unwrap();
-    tokio::spawn(rpc.serve(listener, server_config(settings).unwrap(), guard));
+    let files = settings.certificate_files().unwrap();
+    let tls = files.map(|files| {
+        let (tls, following) = ServerTls::read(files, HTTP_2).unwrap();
+        tokio::spawn(following.run(chassis::Certificates::default()));
+        tls
+    });
+    tokio::spawn(rpc.serve(listener, tls, guard));
     address
 }
 
@@ -110,7 +126,7 @@ async fn ask(url: String, ca_file: Option<PathBuf>) -> Code {
 }
 
 async fn ask_as(ledger: &Ledger) -> Code {
-    let channel = chassis::rpc::ledger_channel(ledger).unwrap();
+    let channel = chassis::rpc::ledger_channel(ledger).unwrap().0;
     let request = v1::GetOperationRequest { id: "?".to_owned() };
     let call = LedgerClient::new(channel);
     let answer = { call }.get_operation(request).await;
@@ -174,19 +190,87 @@ async fn a_service_is_known_by_the_certificate_that_its_authority_signed() {
     );
 }
 
-#[test]
-fn half_of_a_pair_is_refused_and_the_other_half_named() {
-    let whole = Certified::new().settings();
-    let without_key = Audit {
-        key_file: None,
-        ..whole.clone()
+/// Asks over one channel until it is answered so.
+async fn until_answered(mut ask: impl AsyncFnMut() -> Code, wanted: impl Fn(Code) -> bool) {
+    let patience = async {
+        while !wanted(ask().await) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     };
-    let problem = server_config(&without_key).unwrap_err().to_string();
-    assert!(problem.contains("audit.key_file"), "{problem}");
-    let without_certificate = Audit {
-        certificate_file: None,
-        ..whole
+    tokio::time::timeout(Duration::from_secs(20), patience)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_is_renewed_holds_for_new_connections_and_open_ones_stay() {
+    let (ours, other) = (Certified::new(), Certified::new());
+    let settings = Audit {
+        services_without_certificates: false,
+        client_ca_file: Some(ours.0.join("ca.pem")),
+        ..ours.settings()
     };
-    let problem = server_config(&without_certificate).unwrap_err().to_string();
-    assert!(problem.contains("audit.certificate_file"), "{problem}");
+    let url = format!("https://{}", serve(&settings).await);
+    let (open, following) = chassis::rpc::ledger_channel(&ours.service("intake", &url)).unwrap();
+    // nobody follows it: it stays with what it has
+    drop(following);
+    let call = async |channel: chassis::rpc::LedgerChannel| {
+        let request = v1::GetOperationRequest { id: "?".to_owned() };
+        let answer = { LedgerClient::new(channel) }.get_operation(request).await;
+        answer.unwrap_err().code()
+    };
+    assert_eq!(call(open.clone()).await, Code::InvalidArgument);
+    let followed = ours.service("resolver", &url);
+    let (followed, following) = chassis::rpc::ledger_channel(&followed).unwrap();
+    tokio::spawn(following.run(chassis::Certificates::default()));
+    assert_eq!(call(followed.clone()).await, Code::PermissionDenied);
+
+    let stranger = Ledger {
+        ca_file: Some(other.0.join("ca.pem")),
+        ..other.service("intake", &url)
+    };
+    assert_ne!(ask_as(&stranger).await, Code::InvalidArgument);
+    // to another authority and back: who was a stranger is known, and who was known is a stranger
+    let copy = |name: &str| fs::copy(other.0.join(name), ours.0.join(name)).unwrap();
+    let before = Certified::copy_of(&ours);
+    for name in ["ca.pem", "server.pem", "server.key"] {
+        copy(name);
+    }
+    let known = async || ask_as(&stranger).await;
+    until_answered(known, |code| code == Code::InvalidArgument).await;
+    let removed = Ledger {
+        ca_file: Some(other.0.join("ca.pem")),
+        ..before.service("intake", &url)
+    };
+    assert_ne!(ask_as(&removed).await, Code::InvalidArgument);
+    assert_eq!(
+        call(open.clone()).await,
+        Code::InvalidArgument,
+        "it stays open"
+    );
+    // the one that follows its files goes over to what they hold: here another service's
+    for (intake_s, followed) in [
+        ("intake.pem", "resolver.pem"),
+        ("intake.key", "resolver.key"),
+    ] {
+        fs::copy(other.0.join(intake_s), ours.0.join(followed)).unwrap();
+    }
+    until_answered(
+        async || call(followed.clone()).await,
+        |code| code == Code::InvalidArgument,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn who_says_nothing_keeps_nobody_waiting() {
+    let ours = Certified::new();
+    let address = serve(&ours.settings()).await;
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(tokio::net::TcpStream::connect(address).await.unwrap());
+    }
+    let asked = ask(format!("https://{address}"), Some(ours.0.join("ca.pem")));
+    let answer = tokio::time::timeout(HANDSHAKE_TIME_OUT / 2, asked).await;
+    assert_eq!(answer.unwrap(), Code::InvalidArgument);
 }

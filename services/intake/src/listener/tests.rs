@@ -15,15 +15,27 @@ struct House {
     serving: JoinHandle<()>,
 }
 
+/// From files that are gone when it has been read.
+fn served(certificate: &str, key: &str) -> ServerTls {
+    let folder = std::env::temp_dir().join(format!("writeback-door-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let settings = chassis::config::Intake {
+        certificate_file: Some(folder.join("door.pem")),
+        key_file: Some(folder.join("door.key")),
+        ..chassis::config::Intake::default()
+    };
+    std::fs::write(folder.join("door.pem"), certificate).unwrap();
+    std::fs::write(folder.join("door.key"), key).unwrap();
+    let files = settings.certificate_files().unwrap().unwrap();
+    let (tls, _) = ServerTls::read(files, chassis::tls::HTTP_1_1).unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+    tls
+}
+
 async fn house(with_tls: bool) -> House {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let config = chassis::tls::server_config(
-        cert.pem().as_bytes(),
-        signing_key.serialize_pem().as_bytes(),
-    )
-    .unwrap();
-    let tls = with_tls.then(|| TlsAcceptor::from(config));
+    let tls = with_tls.then(|| served(&cert.pem(), &signing_key.serialize_pem()));
     let listener = Listener::bind(([127, 0, 0, 1], 0).into(), tls)
         .await
         .unwrap();

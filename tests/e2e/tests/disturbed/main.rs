@@ -11,6 +11,7 @@
 mod account;
 mod anchors;
 mod broker;
+mod certificates;
 mod controllers;
 mod database;
 mod domains;

@@ -15,7 +15,7 @@ use crate::{ALONE, people};
 const ROTATIONS: usize = 3;
 
 /// Resets one after the other, each sealed to the keys as one intake has them, sent to another.
-async fn resets(
+pub(crate) async fn resets(
     forest: &DomainController,
     number: usize,
     stop: &AtomicBool,

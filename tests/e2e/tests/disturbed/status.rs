@@ -15,7 +15,7 @@ const SAID_WITHIN: Duration = Duration::from_secs(45);
 const WELL_WITHIN: Duration = Duration::from_mins(2);
 
 /// Until it ends with this code and says what is wanted.
-async fn until_status(
+pub(crate) async fn until_status(
     what: &str,
     within: Duration,
     arguments: &[&str],
@@ -34,7 +34,7 @@ async fn until_status(
     found.with_context(|| last.lock().map(|text| text.clone()).unwrap_or_default())
 }
 
-async fn until_well() -> anyhow::Result<Value> {
+pub(crate) async fn until_well() -> anyhow::Result<Value> {
     parts::all_ready().await?;
     until_status("healthy", WELL_WITHIN, &[], 0, |said| {
         said["level"] == "healthy"

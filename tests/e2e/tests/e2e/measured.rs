@@ -143,6 +143,7 @@ fn allowed(label: &str, value: &str, lab: &Lab) -> bool {
         }
         "settled" => one_of(&["ack"]),
         "gate" => one_of(&["broker", "database", "ledger"]),
+        "section" => one_of(&["audit", "intake", "ledger"]),
         "http_request_method" => one_of(&[
             "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "_OTHER",
         ]),

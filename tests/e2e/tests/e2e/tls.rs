@@ -12,7 +12,7 @@ use reqwest::{Certificate, Client};
 
 use crate::people;
 
-/// Ours alone: killed when the test ends, however it ends.
+/// Ours alone: ended when the test ends, however it ends, and in order, so that nobody misses it.
 struct Replica {
     process: Child,
     folder: PathBuf,
@@ -20,7 +20,9 @@ struct Replica {
 
 impl Drop for Replica {
     fn drop(&mut self) {
-        let _ = self.process.kill();
+        if e2e::parts::signal("-TERM", &[self.process.id()]).is_err() {
+            let _ = self.process.kill();
+        }
         let _ = self.process.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
@@ -77,21 +79,9 @@ async fn a_door_with_a_certificate_speaks_tls_only() -> anyhow::Result<()> {
             .spawn()?,
         folder: folder.clone(),
     };
-    let client = Client::builder()
-        .timeout(Duration::from_mins(1))
-        .tls_certs_only([Certificate::from_pem(cert.pem().as_bytes())?])
-        .build()?;
+    let client = trusting(&cert.pem())?;
     let url = format!("https://localhost:{port}");
-    until("the door opens", Duration::from_secs(20), || async {
-        let keys = client
-            .get(format!("{url}/.well-known/jwks.json"))
-            .send()
-            .await;
-        Ok(keys
-            .is_ok_and(|keys| keys.status().is_success())
-            .then_some(()))
-    })
-    .await?;
+    opened(&client, &url).await?;
 
     let forest = world.forests.last().context("the lab has no forest")?;
     let person = forest.person(people::FOREIGN)?;
@@ -116,5 +106,32 @@ async fn a_door_with_a_certificate_speaks_tls_only() -> anyhow::Result<()> {
     );
     let secure = world.door.at(&url, client);
     secure.send(&event).await?.expect_applied()?;
-    forest.prove(person, &old, &new).await
+    forest.prove(person, &old, &new).await?;
+
+    // renewed, and nothing is started again
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()])?;
+    fs::write(folder.join("door.pem"), cert.pem())?;
+    fs::write(folder.join("door.key"), signing_key.serialize_pem())?;
+    opened(&trusting(&cert.pem())?, &url).await
+}
+
+fn trusting(certificate: &str) -> anyhow::Result<Client> {
+    Ok(Client::builder()
+        .timeout(Duration::from_mins(1))
+        .tls_certs_only([Certificate::from_pem(certificate.as_bytes())?])
+        .build()?)
+}
+
+/// Until this client is let in.
+async fn opened(client: &Client, url: &str) -> anyhow::Result<()> {
+    until("the door opens", Duration::from_secs(20), || async {
+        let keys = client
+            .get(format!("{url}/.well-known/jwks.json"))
+            .send()
+            .await;
+        Ok(keys
+            .is_ok_and(|keys| keys.status().is_success())
+            .then_some(()))
+    })
+    .await
 }

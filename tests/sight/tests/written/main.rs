@@ -2,6 +2,7 @@
 
 mod alerts;
 mod boards;
+mod thresholds;
 mod troubleshooting;
 
 use std::collections::BTreeSet;
