@@ -25,8 +25,6 @@ say() { echo "setup: $*"; }
 . "$here/certificates.sh"
 # shellcheck source=tokens.sh
 . "$here/tokens.sh"
-# shellcheck source=broker.sh
-. "$here/broker.sh"
 
 # A password that satisfies Active Directory's complexity rule, made on first use.
 password() {
@@ -88,7 +86,13 @@ done
 
 say "broker: users and their rights"
 password "$operator/broker-administrator"
-definitions >/to/rabbitmq/definitions.json.new
+passwords=$(mktemp -d)
+for entry in $FORESTS; do ln -s "/to/writer-${entry%%:*}/broker-password" "$passwords/writer-${entry%%:*}"; done
+for service in intake resolver audit; do ln -s "/to/$service/broker-password" "$passwords/$service"; done
+ln -s "$operator/broker-administrator" "$passwords/administrator"
+# shellcheck disable=SC2046 # a word for each forest
+"$here/definitions.sh" "$passwords" $(for entry in $FORESTS; do echo "${entry%%:*}"; done) >/to/rabbitmq/definitions.json.new
+rm -r "$passwords"
 mv /to/rabbitmq/definitions.json.new /to/rabbitmq/definitions.json
 
 say "the lab's issuer: a token with every scope for a caller, and one for the operator, for 30 days"

@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::Context as _;
 use clap::ValueEnum;
 use operation::ForestId;
 use sealing::{Algorithm, KeyPair, PublicKeys, Times};
@@ -42,9 +43,11 @@ Examples:
 Exit codes: 0 made; 1 made, but the ledger could not be told; 3 wrong use, or a file cannot be read or written.
 
 Give the private key to every writer of the forest before the intake serves the key set.
+With --if-none nothing is made when the forest has a current key, or when the ledger is not reached: it can be run again.
 
-Example:
-  writebackctl keys generate --forest corp --private-keys-directory keys/corp --public-keys-file keys/jwks.json")]
+Examples:
+  writebackctl keys generate --forest corp --private-keys-directory keys/corp --public-keys-file keys/jwks.json
+  writebackctl --config /etc/writeback/config.toml keys generate --forest corp --if-none      for a job that makes the first key")]
     Generate(Generate),
     /// Replace a forest's keys by new ones; the old ones open what was sealed to them until the overlap is over
     #[command(after_help = "\
@@ -82,6 +85,9 @@ pub(crate) struct Generate {
     forest: ForestId,
     #[arg(long, default_value = "rsa-oaep-256")]
     algorithm: AlgorithmArgument,
+    /// Only if the forest has no current key, and not before the ledger can be told
+    #[arg(long)]
+    if_none: bool,
     #[command(flatten)]
     places: Places,
 }
@@ -249,7 +255,25 @@ fn print(listed: &[Listed], json: bool) -> io::Result<()> {
 impl Generate {
     async fn run(self, address: &Address, json: bool) -> anyhow::Result<Ending> {
         let found = self.places.find(address)?;
-        let (kid, private_key_file) = make(&found, &self.forest, self.algorithm.into())?;
+        if self.if_none {
+            if let Some(kid) = newest(&found, &self.forest)? {
+                return self.there_already(&kid, json);
+            }
+            // a job that is run again must not find the ledger away twice and make two keys
+            if address.is_known() {
+                address.connect().await?;
+            }
+        }
+        let algorithm = self.algorithm.into();
+        let (kid, private_key_file) = if self.if_none {
+            let Some(made) = make_first(&found, &self.forest, algorithm)? else {
+                let kid = newest(&found, &self.forest)?.unwrap_or_default();
+                return self.there_already(&kid, json);
+            };
+            made
+        } else {
+            make(&found, &self.forest, algorithm)?
+        };
         let recorded = record(address, "generated", &self.forest, vec![kid.clone()]).await;
         let mut out = io::stdout().lock();
         if json {
@@ -269,6 +293,28 @@ impl Generate {
         }
         Ok(recorded.ending())
     }
+
+    fn there_already(&self, kid: &str, json: bool) -> anyhow::Result<Ending> {
+        let mut out = io::stdout().lock();
+        if json {
+            let value = json!({ "kid": kid, "forest": self.forest, "made": false });
+            writeln!(out, "{value:#}")?;
+        } else {
+            writeln!(
+                out,
+                "forest {} has a key: {kid}; none was made",
+                self.forest
+            )?;
+        }
+        Ok(Ending::Done)
+    }
+}
+
+/// The key that is sealed to now, if there is one.
+fn newest(found: &Found, forest: &ForestId) -> anyhow::Result<Option<String>> {
+    let keys = files::read_set(&found.set)?;
+    let current = life::current(&keys, forest);
+    Ok(current.last().map(|key| key.kid().to_owned()))
 }
 
 /// The first key of a forest, of the algorithm that every sender knows. Returns its id.
@@ -294,22 +340,51 @@ pub(crate) async fn tell(address: &Address, forest: &ForestId, kid: String) {
     record(address, "generated", forest, vec![kid]).await;
 }
 
-/// The private key first: nothing may ever be sealed to a key that nobody holds.
 fn make(
     found: &Found,
     forest: &ForestId,
     algorithm: Algorithm,
 ) -> anyhow::Result<(String, PathBuf)> {
+    let made = make_if(found, forest, algorithm, |_| true)?;
+    made.context("the key was not added to the key set")
+}
+
+/// Unless somebody was first, with whom it is decided under the key set's lock.
+fn make_first(
+    found: &Found,
+    forest: &ForestId,
+    algorithm: Algorithm,
+) -> anyhow::Result<Option<(String, PathBuf)>> {
+    make_if(found, forest, algorithm, |keys| {
+        life::current(keys, forest).is_empty()
+    })
+}
+
+/// The private key first: nothing may ever be sealed to a key that nobody holds.
+fn make_if(
+    found: &Found,
+    forest: &ForestId,
+    algorithm: Algorithm,
+    wanted: impl FnOnce(&PublicKeys) -> bool,
+) -> anyhow::Result<Option<(String, PathBuf)>> {
     let pair = KeyPair::generate(algorithm, forest.clone())?;
-    let path = files::write_private(&found.require_private(forest)?, &pair)?;
-    files::change_set(&found.set, |keys| {
+    let folder = found.require_private(forest)?;
+    let path = files::write_private(&folder, &pair)?;
+    let added = files::change_set(&found.set, |keys| {
+        if !wanted(keys) {
+            return Ok(None);
+        }
         keys.add(pair.public().with_times(Times {
             made: Some(now()),
             retires: None,
         }));
         Ok(Some(()))
     })?;
-    Ok((pair.kid().to_owned(), path))
+    if added.is_none() {
+        files::remove_private(&folder, pair.kid())?;
+        return Ok(None);
+    }
+    Ok(Some((pair.kid().to_owned(), path)))
 }
 
 #[cfg(test)]

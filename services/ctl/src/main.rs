@@ -23,6 +23,7 @@ mod send;
 mod settings;
 mod setup;
 mod status;
+mod stay;
 mod table;
 mod terminal;
 mod token;
@@ -114,6 +115,13 @@ Examples:
     Explain(explain::Explain),
     /// Explain a reason: what happened, how to confirm, how to mend
     Reason(reason::Explain),
+    /// Do nothing until told to end: for a container in which commands are run
+    #[command(after_help = "\
+Exit codes: 0 told to end (SIGTERM or SIGINT).
+
+Example:
+  writebackctl stay")]
+    Stay,
     /// A completion script for a shell
     Completions(help_files::Completions),
     /// Manual pages
@@ -179,11 +187,15 @@ fn run(arguments: Arguments) -> anyhow::Result<Ending> {
             Command::Permissions(permissions) => permissions.run(&audit, json).await,
             Command::Explain(explain) => explain.run(&audit, json).await,
             Command::Reason(explain) => explain.run(json),
+            Command::Stay => stay::until_told().await,
             Command::Completions(completions) => completions.run::<Arguments>(),
             Command::Man(man) => man.run::<Arguments>(),
         }
     })
 }
+
+#[cfg(test)]
+mod documents;
 
 #[cfg(test)]
 mod tests {

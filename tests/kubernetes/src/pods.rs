@@ -63,7 +63,7 @@ pub fn pod_templates(objects: &[Object]) -> Vec<PodTemplate<'_>> {
         .iter()
         .filter_map(|owner| {
             let pointer = match owner.kind() {
-                "Deployment" | "StatefulSet" => "/spec/template",
+                "Deployment" | "StatefulSet" | "Job" => "/spec/template",
                 "CronJob" => "/spec/jobTemplate/spec/template",
                 _ => return None,
             };

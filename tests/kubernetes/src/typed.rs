@@ -5,7 +5,7 @@ use anyhow::{Context as _, bail, ensure};
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::{CronJob, Job},
-    core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Service},
+    core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
@@ -37,6 +37,7 @@ pub fn expect_typed(object: &Object) -> anyhow::Result<bool> {
         ("v1", "Namespace") => again::<Namespace>(object),
         ("v1", "PersistentVolumeClaim") => again::<PersistentVolumeClaim>(object),
         ("v1", "Service") => again::<Service>(object),
+        ("v1", "ServiceAccount") => again::<ServiceAccount>(object),
         ("networking.k8s.io/v1", "NetworkPolicy") => again::<NetworkPolicy>(object),
         ("policy/v1", "PodDisruptionBudget") => again::<PodDisruptionBudget>(object),
         (version, kind) if CUSTOM.contains(&(version, kind)) => return Ok(false),

@@ -105,6 +105,8 @@ pub(crate) async fn answers(place: &Place) -> bool {
     run_sql(place, "postgres", "SELECT 1").await.is_ok()
 }
 
+const DATABASE: &str = include_str!("../../../deploy/postgres/database.sql");
+
 /// The owner holds the tables and migrates them; audit connects as a role that may do only what the migrations grant.
 pub(crate) async fn make_ledger(place: &Place) -> anyhow::Result<()> {
     let owner = secret::password(&password_file(place, OWNER))?;
@@ -115,9 +117,7 @@ pub(crate) async fn make_ledger(place: &Place) -> anyhow::Result<()> {
         &format!(
             "CREATE ROLE {OWNER} LOGIN PASSWORD '{owner}';
              CREATE ROLE {AUDIT} LOGIN PASSWORD '{audit}';
-             CREATE DATABASE writeback OWNER {OWNER};
-             REVOKE ALL ON DATABASE writeback FROM PUBLIC;
-             GRANT CONNECT ON DATABASE writeback TO {AUDIT};"
+             {DATABASE}"
         ),
     )
     .await

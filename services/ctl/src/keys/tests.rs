@@ -75,6 +75,24 @@ fn a_broken_key_set_is_left_as_it_is() {
 }
 
 #[test]
+fn who_makes_the_first_key_together_makes_one() {
+    let folder = Folder::new();
+    let (found, forest) = (folder.found(), corp());
+    let made: usize = std::thread::scope(|scope| {
+        let makers: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| make_first(&found, &forest, EC).unwrap()))
+            .collect();
+        let made = makers.into_iter().map(|maker| maker.join().unwrap());
+        made.flatten().count()
+    });
+    assert_eq!(made, 1);
+    assert_eq!(folder.private().len(), 1, "a private key of nobody's stays");
+    assert_eq!(make_first(&found, &forest, EC).unwrap(), None);
+    assert_eq!(folder.public().iter().count(), 1);
+    assert!(newest(&found, &forest).unwrap().is_some());
+}
+
+#[test]
 fn a_rotation_keeps_the_old_key_through_its_overlap_and_no_longer() {
     let folder = Folder::new();
     let found = folder.found();

@@ -1,6 +1,9 @@
 //! What is made from something else is what it is made from now.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, ensure};
 use kubernetes::{manifests, read, rendered, run};
@@ -24,36 +27,111 @@ fn tree(folder: &Path) -> anyhow::Result<std::collections::BTreeMap<String, Stri
     Ok(files)
 }
 
+/// The manifests with the rules beside them, to be changed; removed at the end.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn new(of: &str) -> anyhow::Result<Self> {
+        let name = format!("writeback-kubernetes-{of}-{}", std::process::id());
+        let copy = Self(std::env::temp_dir().join(name));
+        let original = manifests()?;
+        for folder in ["overlays", "components", "base", "writer"] {
+            for (name, text) in tree(&original.join(folder))? {
+                let path = copy.path(folder).join(name);
+                fs::create_dir_all(path.parent().context("no folder")?)?;
+                fs::write(path, text)?;
+            }
+        }
+        fs::create_dir_all(copy.0.join("prometheus"))?;
+        for name in ["rules.yml", "alerts.yml"] {
+            fs::copy(
+                original.join("../prometheus").join(name),
+                copy.0.join("prometheus").join(name),
+            )?;
+        }
+        fs::copy(original.join("generate.sh"), copy.path("generate.sh"))?;
+        Ok(copy)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join("kubernetes").join(name)
+    }
+
+    fn generate(&self, overlay: &str) -> anyhow::Result<String> {
+        let script = self.path("generate.sh").display().to_string();
+        run("sh", &[&script, &self.path(overlay).display().to_string()])
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
 #[test]
 fn the_forests_are_made_from_the_list() -> anyhow::Result<()> {
-    let copy = std::env::temp_dir().join(format!("writeback-kubernetes-{}", std::process::id()));
-    let deploy = copy.join("kubernetes");
-    let original = manifests()?;
-    for folder in ["overlays", "components"] {
-        for (name, text) in tree(&original.join(folder))? {
-            let path = deploy.join(folder).join(name);
-            fs::create_dir_all(path.parent().context("no folder")?)?;
-            fs::write(path, text)?;
-        }
-    }
-    fs::create_dir_all(copy.join("prometheus"))?;
-    for name in ["rules.yml", "alerts.yml"] {
-        fs::copy(
-            original.join("../prometheus").join(name),
-            copy.join("prometheus").join(name),
-        )?;
-    }
-    fs::copy(original.join("generate.sh"), deploy.join("generate.sh"))?;
-    let script = deploy.join("generate.sh").display().to_string();
-    let overlay = deploy.join("overlays/example").display().to_string();
-    run("sh", &[&script, &overlay])?;
+    let copy = Copy::new("list")?;
+    copy.generate("overlays/example")?;
     for folder in ["overlays", "components"] {
         ensure!(
-            tree(&deploy.join(folder))? == tree(&original.join(folder))?,
+            tree(&copy.path(folder))? == tree(&manifests()?.join(folder))?,
             "run deploy/kubernetes/generate.sh overlays/example"
         );
     }
-    fs::remove_dir_all(copy)?;
+    Ok(())
+}
+
+/// An editor elsewhere ends lines otherwise, and may leave the last one without an end; a comment may stand anywhere.
+#[test]
+fn however_the_list_is_written_the_same_is_made_of_it() -> anyhow::Result<()> {
+    let copy = Copy::new("written")?;
+    let list = "  # first\r\n\r\n corp\t10.1.0.0/24 10.2.0.0/24 # near\r\nemea 10.31.0.0/24  dns=10.31.0.53/32";
+    fs::write(copy.path("overlays/example/forests.txt"), list)?;
+    copy.generate("overlays/example")?;
+    ensure!(
+        tree(&copy.path("overlays/example/forests"))?
+            == tree(&manifests()?.join("overlays/example/forests"))?
+    );
+    Ok(())
+}
+
+#[test]
+fn a_list_that_does_not_hold_changes_nothing() -> anyhow::Result<()> {
+    let copy = Copy::new("faulty")?;
+    let list = copy.path("overlays/example/forests.txt");
+    let good = "corp 10.9.0.0/24\n";
+    for (bad, why) in [
+        ("emea\n", "emea has no network"),
+        ("emea dns=10.31.0.53/32\n", "emea has no network"),
+        ("emea 10.31.0.0\n", "10.31.0.0 is no network"),
+        ("Emea 10.31.0.0/24\n", "no name for a forest"),
+        ("corp 10.31.0.0/24\n", "corp is there twice"),
+    ] {
+        fs::write(&list, format!("{good}{bad}"))?;
+        let before = (
+            tree(&copy.path("overlays"))?,
+            tree(&copy.path("components"))?,
+        );
+        let refused = copy.generate("overlays/example").map(drop);
+        let refused = refused.expect_err(bad).to_string();
+        ensure!(refused.contains(why), "{bad}: {refused}");
+        let after = (
+            tree(&copy.path("overlays"))?,
+            tree(&copy.path("components"))?,
+        );
+        ensure!(before == after, "{bad}: something was changed");
+    }
+    let elsewhere = copy.path("elsewhere");
+    fs::create_dir_all(&elsewhere)?;
+    fs::write(elsewhere.join("forests.txt"), good)?;
+    let refused = copy
+        .generate("elsewhere")
+        .expect_err("kustomize cannot build it");
+    ensure!(
+        refused.to_string().contains("is not a folder in"),
+        "{refused}"
+    );
     Ok(())
 }
 
@@ -108,6 +186,47 @@ fn the_rules_are_the_product_s() -> anyhow::Result<()> {
     ensure!(
         words(rule.at("/spec/groups")) == words(&Value::Array(groups)),
         "run generate.sh and render.sh"
+    );
+    Ok(())
+}
+
+/// Every user of the example's broker, with rights for the forests of the list.
+#[test]
+fn the_broker_s_definitions_are_made_from_its_permissions() -> anyhow::Result<()> {
+    let copy = Copy::new("definitions")?;
+    let passwords = copy.path("passwords");
+    fs::create_dir_all(&passwords)?;
+    let users = [
+        "intake",
+        "resolver",
+        "audit",
+        "writer-corp",
+        "writer-emea",
+        "keda",
+    ];
+    for user in users {
+        fs::write(passwords.join(user), format!("of-{user}\n"))?;
+    }
+    let folder = passwords.display().to_string();
+    let define = || run("sh", &["../broker/definitions.sh", &folder, "corp", "emea"]);
+    let made: Value = serde_json::from_str(&define()?)?;
+    for (list, key) in [("users", "name"), ("permissions", "user")] {
+        let named: Vec<_> = made[list].as_array().into_iter().flatten().collect();
+        let named: Vec<_> = named.iter().filter_map(|one| one[key].as_str()).collect();
+        ensure!(named == users, "{list}: {named:?}");
+    }
+    let rights = &made["permissions"][4];
+    ensure!(
+        rights["read"] == r"^writeback\.(forests|forest\.emea)$",
+        "{rights}"
+    );
+    fs::remove_file(passwords.join("audit"))?;
+    let refused = define().map(drop).expect_err("audit has no password");
+    ensure!(
+        refused
+            .to_string()
+            .contains("passwords/audit is not there, or empty"),
+        "{refused}"
     );
     Ok(())
 }

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Context as _, ensure};
 use chassis::config::Config;
-use kubernetes::{Object, manifests, pod_templates, rendered};
+use kubernetes::{Object, manifests, pod_templates, read, rendered};
+
+/// What runs commands of an operator's and serves nobody.
+const CONSOLE: &str = "console";
 
 fn named<'a>(objects: &'a [Object], kind: &str) -> BTreeSet<&'a str> {
     objects
@@ -21,6 +24,7 @@ fn what_is_named_is_there() -> anyhow::Result<()> {
         named(&objects, "ConfigMap"),
         named(&objects, "PersistentVolumeClaim"),
     );
+    let accounts = named(&objects, "ServiceAccount");
     for pod in pod_templates(&objects) {
         let whose = pod.owner.whose();
         let mut volumes = BTreeSet::new();
@@ -35,6 +39,11 @@ fn what_is_named_is_there() -> anyhow::Result<()> {
                 ensure!(claims.contains(claim), "{whose}: no claim {claim}");
             }
         }
+        let account = pod.at("/spec/serviceAccountName").as_str();
+        ensure!(
+            account.is_some_and(|account| accounts.contains(account)),
+            "{whose}: no account {account:?}"
+        );
         let templates = pod.owner.at("/spec/volumeClaimTemplates").as_array();
         for template in templates.into_iter().flatten() {
             volumes.extend(template["metadata"]["name"].as_str());
@@ -51,7 +60,7 @@ fn what_is_named_is_there() -> anyhow::Result<()> {
                 .filter_map(|port| port["name"].as_str())
                 .collect();
             for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
-                if pod.owner.kind() != "CronJob" {
+                if pod.owner.kind() != "CronJob" && pod.owner.name() != CONSOLE {
                     let port = container[probe]["httpGet"]["port"]
                         .as_str()
                         .unwrap_or_default();
@@ -94,7 +103,7 @@ fn each_workload_has_its_budget_its_spread_and_its_requests() -> anyhow::Result<
                 "{whose}: limits"
             );
         }
-        if pod.owner.kind() == "CronJob" {
+        if pod.owner.kind() == "CronJob" || pod.owner.name() == CONSOLE {
             continue;
         }
         let budgets = objects
@@ -117,6 +126,37 @@ fn each_workload_has_its_budget_its_spread_and_its_requests() -> anyhow::Result<
                 .is_some_and(|grace| grace > 20),
             "{whose}: killed before it has ended"
         );
+    }
+    Ok(())
+}
+
+/// What is run in a pod by hand finds the configuration too.
+#[test]
+fn every_container_knows_where_the_configuration_is() -> anyhow::Result<()> {
+    let mut objects = rendered()?;
+    objects.extend(read(&manifests()?.join("examples/first-key.yaml"))?);
+    for pod in pod_templates(&objects) {
+        let whose = pod.owner.whose();
+        for container in pod.containers() {
+            let mut variables = container["env"].as_array().into_iter().flatten();
+            let file = variables.find(|variable| variable["name"] == "WRITEBACK_CONFIG");
+            let file = file.with_context(|| format!("{whose}: no WRITEBACK_CONFIG"))?;
+            let file = Path::new(file["value"].as_str().unwrap_or_default());
+            let mounts = container["volumeMounts"].as_array();
+            let mounted = mounts.into_iter().flatten().any(|mount| {
+                mount["name"] == "config"
+                    && mount["mountPath"].as_str().map(Path::new) == file.parent()
+            });
+            ensure!(
+                mounted && file.ends_with("writeback.toml"),
+                "{whose}: {}",
+                file.display()
+            );
+            ensure!(
+                !container["args"].to_string().contains("--config"),
+                "{whose}: the configuration is said twice"
+            );
+        }
     }
     Ok(())
 }

@@ -155,7 +155,13 @@ fn every_alert_has_a_page_and_every_page_an_alert() -> anyhow::Result<()> {
         pages.insert(repository.join(page));
     }
     for page in sight::files("docs/runbooks", ".md")? {
-        ensure!(pages.contains(&page), "{}: no such alert", page.display());
+        // how the commands of all of them are run
+        let index = page.ends_with("README.md");
+        ensure!(
+            index || pages.contains(&page),
+            "{}: no such alert",
+            page.display()
+        );
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod boards;
+mod commands;
 mod thresholds;
 mod troubleshooting;
 
