@@ -9,6 +9,7 @@ use bus::{Destination, Message, Publisher};
 use operation::{ForestId, Operation, Outcome, Reason, Refusal};
 use prost::Message as _;
 use proto::{to_micros, v1};
+use telemetry::trouble::Trouble;
 use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -178,6 +179,7 @@ impl Passage {
     async fn publish(&self, operation: &Operation, mut request: v1::Request) {
         let mut pause = FIRST_PAUSE;
         let mut tried = false;
+        let mut trouble = Trouble::none();
         let refusal = loop {
             let left = operation.remaining(OffsetDateTime::now_utc());
             let Some(time_to_live) = Duration::try_from(left).ok().filter(|left| !left.is_zero())
@@ -197,11 +199,24 @@ impl Passage {
                 time_to_live: Some(time_to_live),
             };
             match self.publisher.publish(Destination::Requests, message).await {
-                Ok(()) => return,
+                Ok(()) => {
+                    if let Some(so_far) = trouble.over() {
+                        tracing::info!(
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "published after all"
+                        );
+                    }
+                    return;
+                }
                 Err(error) => {
                     // Its twin may be on the queue: the writer must know before it judges.
                     request.perhaps_repeated |= !error.certainly_not_published();
-                    tracing::warn!(%error, perhaps_repeated = request.perhaps_repeated, "not published yet");
+                    if let Some(so_far) = trouble.failed() {
+                        tracing::warn!(%error, seconds = so_far.seconds, tries = so_far.tries,
+                            perhaps_repeated = request.perhaps_repeated,
+                            "not published yet: it is tried until the deadline");
+                    }
                 }
             }
             tokio::select! {
