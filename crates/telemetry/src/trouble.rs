@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 const FIRST_REMINDER: Duration = Duration::from_mins(1);
 const RAREST_REMINDER: Duration = Duration::from_hours(1);
-/// Where some succeed while others fail, it is over once none has failed for this long.
+/// Where some succeed while others fail, it is over once all have succeeded for this long.
 const CALM: Duration = Duration::from_secs(5);
 
 /// A state in which something is tried in vain, again and again. Who tries writes a line when it is told
@@ -15,7 +15,8 @@ pub struct Trouble(Option<Spell>);
 #[derive(Debug)]
 struct Spell {
     began: Instant,
-    last: Instant,
+    /// Since its last failure, somebody has succeeded.
+    well_since: Option<Instant>,
     tries: u64,
     reminder: Duration,
     reminder_at: Instant,
@@ -53,13 +54,13 @@ impl Trouble {
         let first = self.0.is_none();
         let spell = self.0.get_or_insert(Spell {
             began: now,
-            last: now,
+            well_since: None,
             tries: 0,
             reminder: FIRST_REMINDER,
             reminder_at: now + FIRST_REMINDER,
         });
         spell.tries = spell.tries.saturating_add(1);
-        spell.last = now;
+        spell.well_since = None;
         let reminded = now >= spell.reminder_at;
         if reminded {
             spell.reminder = (spell.reminder * 2).min(RAREST_REMINDER);
@@ -73,9 +74,10 @@ impl Trouble {
     }
 
     fn calm_at(&mut self, now: Instant) -> Option<SoFar> {
-        let calm = |spell: &mut Spell| now.duration_since(spell.last) >= CALM;
-        let spell = self.0.take_if(calm)?;
-        Some(spell.so_far(spell.last))
+        let well_since = *self.0.as_mut()?.well_since.get_or_insert(now);
+        let calm = now.duration_since(well_since) >= CALM;
+        let spell = self.0.take_if(|_| calm)?;
+        Some(spell.so_far(well_since))
     }
 }
 
@@ -127,17 +129,13 @@ mod tests {
     fn what_comes_and_goes_is_one_trouble() {
         let (mut trouble, start) = (Trouble::none(), Instant::now());
         assert!(trouble.failed_at(start).is_some());
-        assert_eq!(trouble.calm_at(start + SECOND), None);
+        let calm = |trouble: &mut Trouble, second| trouble.calm_at(start + SECOND * second);
+        assert_eq!(calm(&mut trouble, 1), None);
         assert_eq!(trouble.failed_at(start + SECOND * 3), None, "not told anew");
-        assert_eq!(trouble.calm_at(start + SECOND * 7), None);
-        let over = trouble.calm_at(start + SECOND * 8);
-        assert_eq!(
-            over,
-            Some(SoFar {
-                seconds: 3.0,
-                tries: 2
-            })
-        );
-        assert_eq!(trouble.calm_at(start + SECOND * 20), None);
+        assert_eq!(calm(&mut trouble, 7), None);
+        assert_eq!(calm(&mut trouble, 11), None);
+        let (seconds, tries) = (7.0, 2);
+        assert_eq!(calm(&mut trouble, 12), Some(SoFar { seconds, tries }));
+        assert_eq!(calm(&mut trouble, 20), None);
     }
 }
