@@ -236,7 +236,7 @@ pub(crate) fn hides_its_state(entry: &Entry) -> bool {
 /// inetOrgPerson, computers and managed service accounts are all below `user` in the class tree
 /// (MS-ADSC); group managed accounts below `computer`. What trusts another domain is a plain `user`,
 /// told by its flag alone.
-fn is_person(entry: &Entry) -> bool {
+pub(crate) fn is_person(entry: &Entry) -> bool {
     let is = |class: &str| {
         entry
             .texts("objectClass")

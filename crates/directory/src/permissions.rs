@@ -14,11 +14,12 @@ mod inspection;
 mod plan;
 mod report;
 pub mod right;
+mod service;
 pub(crate) mod survey;
 
 pub use access::{Object, Token, Verdict};
 pub use descriptor::{Acl, SecurityDescriptor};
-pub use gift::{Gift, gifts_for};
+pub use gift::Gift;
 pub(crate) use inspection::Guarded;
 pub use inspection::{Inspection, NamedAccount};
 pub use plan::{Place, missing};
@@ -26,6 +27,7 @@ pub use report::{
     Breach, Breadth, Gap, Held, MOST_TOLD, Readable, Report, RootReport, RootRight, Told, TooWide,
 };
 pub use right::{Right, Schema};
+pub use service::Service;
 pub use survey::{Question, survey};
 
 /// Why bytes are no security descriptor, or a descriptor cannot be written as bytes.

@@ -1,5 +1,7 @@
 //! One person, with everything that decides what an operation on them would come to.
 
+mod rights;
+
 use operation::DomainName;
 use time::{Duration, OffsetDateTime};
 
@@ -9,10 +11,7 @@ use crate::{
     clock::ControllerClock,
     exchange::by_guid,
     filter,
-    permissions::{
-        Guarded, Held, Inspection, Object, Right, Schema, Token, Verdict, access::check,
-        survey::Origins,
-    },
+    permissions::{Held, Inspection, Object, Right, Service, Token, Verdict, access::check},
     reading::Entry,
 };
 
@@ -82,12 +81,23 @@ pub struct Portrait {
     pub policy: Policy,
     /// What the account that writes may do: on the person, and Unexpire-Password on the domain.
     pub rights: Vec<(Right, Held)>,
+    /// What a service reads of everybody, and may not read of this person.
+    pub hidden: Vec<Hidden>,
     /// Whether the person themselves may change their password.
     pub may_change_own: Option<bool>,
     /// None: the list of entries cannot be read.
     pub blocks_inheritance: Option<bool>,
     pub root: RootDse,
     pub clock: ControllerClock,
+}
+
+/// An attribute that a service's account may not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hidden {
+    pub service: Service,
+    pub attribute: &'static str,
+    /// That it is denied, or not given.
+    pub held: Held,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,12 +132,14 @@ pub struct Rules {
 }
 
 impl Inspection {
-    /// The person with this GUID. None if there is no such object in the domain.
+    /// The person with this GUID, and what the account that writes and the one that reads may do. None
+    /// if there is no such object in the domain.
     pub async fn portrait(
         &self,
         domain: &DomainName,
         guid: operation::ObjectGuid,
         writer: &Token,
+        reader: &Token,
     ) -> Result<Option<Portrait>, DirectoryError> {
         let (root, clock) = self.root_dse().await?;
         let Some(person) = self.guarded(&by_guid(guid), PORTRAIT_ATTRIBUTES).await? else {
@@ -136,7 +148,9 @@ impl Inspection {
         let entry = &person.entry;
         if hides_its_state(entry) {
             return Err(self.misconfigured(
-                "the service account may not read userAccountControl of the person".to_owned(),
+                "the service account may not read userAccountControl of the person; \
+                    `writebackctl permissions check` says where"
+                    .to_owned(),
             ));
         }
         let account = account(entry, &self.domain_controller()).ok_or_else(|| {
@@ -159,9 +173,7 @@ impl Inspection {
             None => of_domain.as_ref().and_then(|domain| rules(&domain.entry)),
         };
 
-        let schema = self
-            .schema(&["lockoutTime", "pwdLastSet"], &[&class])
-            .await?;
+        let schema = self.people_schema(&[&class]).await?;
         let rights = self
             .rights_of(
                 writer,
@@ -169,6 +181,14 @@ impl Inspection {
                 &person,
                 &class,
                 (&domain_dn, of_domain.as_ref()),
+            )
+            .await?;
+        let hidden = self
+            .hidden_of(
+                [(Service::Resolver, reader), (Service::Writer, writer)],
+                &schema,
+                &person,
+                &class,
             )
             .await?;
         let may_change_own = person.descriptor.as_ref().and_then(|descriptor| {
@@ -198,6 +218,7 @@ impl Inspection {
                 rules,
             },
             rights,
+            hidden,
             may_change_own,
             blocks_inheritance: person
                 .descriptor
@@ -208,56 +229,6 @@ impl Inspection {
             root,
             clock,
         }))
-    }
-
-    /// What the account that writes may do: on the person, and Unexpire-Password on the domain.
-    async fn rights_of(
-        &self,
-        writer: &Token,
-        schema: &Schema,
-        person: &Guarded,
-        class: &str,
-        (domain_dn, of_domain): (&str, Option<&Guarded>),
-    ) -> Result<Vec<(Right, Held)>, DirectoryError> {
-        let sid = crate::account::sid(&person.entry);
-        let mut origins = Origins::new(self);
-        let mut rights = Vec::new();
-        for right in [
-            Right::ResetPassword,
-            Right::WriteLockoutTime,
-            Right::WritePwdLastSet,
-            Right::ChangePassword,
-        ] {
-            let held = match &person.descriptor {
-                None => Held::Unreadable,
-                Some(descriptor) => {
-                    let asked = schema.asked(right, schema.class(class));
-                    let object = Object {
-                        descriptor,
-                        sid: sid.as_ref(),
-                    };
-                    origins
-                        .held(&person.entry.dn, check(writer, object, &asked))
-                        .await?
-                }
-            };
-            rights.push((right, held));
-        }
-        let unexpire = match of_domain.and_then(|domain| domain.descriptor.as_ref()) {
-            None => Held::Unreadable,
-            Some(descriptor) => {
-                let asked = schema.asked(Right::UnexpirePassword, None);
-                let object = Object {
-                    descriptor,
-                    sid: None,
-                };
-                origins
-                    .held(domain_dn, check(writer, object, &asked))
-                    .await?
-            }
-        };
-        rights.push((Right::UnexpirePassword, unexpire));
-        Ok(rights)
     }
 }
 

@@ -169,7 +169,7 @@ impl FromStr for ObjectGuid {
 text_serde!(ObjectGuid);
 
 /// A security identifier of an account, such as `S-1-5-21-…-1104` (MS-DTYP 2.4.2).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SecurityIdentifier {
     authority: u64,
     sub_authorities: Vec<u32>,

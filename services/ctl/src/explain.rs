@@ -8,7 +8,7 @@ use std::io;
 use anyhow::{Context as _, bail};
 use chassis::config::{self, Config, Treatment};
 use directory::{
-    Found, Identifier,
+    DirectoryError, Found, Identifier,
     portrait::Portrait,
     rules::{self, Act, Answer, Located, OwnAccounts, Terms},
     scope::Scope,
@@ -74,7 +74,10 @@ impl Explain {
         let domains = forests::domains(&config, None)?;
         let asked = ask(&domains, &user).await?;
         let located = locate(&asked, &user, &config.resolver.enabled_in_two_forests);
-        let person = person(&asked, &located).await?;
+        let (person, unseen) = match person(&asked, &located).await? {
+            Ok(person) => (person, None),
+            Err(refusal) => (None, Some(refusal)),
+        };
         let mut settings = settings(address).await;
         if let (Ok(settings), Some(person)) = (&mut settings, &person) {
             crate::settings::narrow(settings, &person.domain.forest.id);
@@ -90,7 +93,7 @@ impl Explain {
                 .into()
         } else {
             let nowhere = Refusal::new(Reason::UserNotFound, "the account is no longer there");
-            let refusal = located.clone().err().unwrap_or(nowhere);
+            let refusal = located.clone().err().or(unseen).unwrap_or(nowhere);
             Act::ALL.map(|act| (act, Err(refusal.clone()))).into()
         };
         let explanation = Explanation {
@@ -194,11 +197,12 @@ fn locate(
     rules::locate(user, &[], rule, &answers)
 }
 
-/// The account that was chosen, else the only one there is, so that its state can be told.
+/// The account that was chosen, else the only one there is, so that its state can be told; or what the
+/// writer says where it may not read that.
 async fn person<'a>(
     asked: &[Asked<'a>],
     located: &Result<Located, Refusal>,
-) -> anyhow::Result<Option<Person<'a>>> {
+) -> anyhow::Result<Result<Option<Person<'a>>, Refusal>> {
     let people: Vec<(&Asked<'a>, &Found)> = asked
         .iter()
         .flat_map(|asked| {
@@ -218,7 +222,7 @@ async fn person<'a>(
         (Err(_), _) => None,
     };
     let Some((asked, found)) = chosen else {
-        return Ok(None);
+        return Ok(Ok(None));
     };
     let domain = asked.domain;
     let directory = domain.as_writer()?;
@@ -229,15 +233,23 @@ async fn person<'a>(
         })
         .await?;
     let writer = inspection.own_token(&account).await?;
-    let portrait = inspection
-        .portrait(domain.name(), found.guid, &writer)
-        .await?;
+    let reader = domain.reader_token(&writer).await?;
+    let portrait = match inspection
+        .portrait(domain.name(), found.guid, &writer, &reader)
+        .await
+    {
+        Ok(portrait) => portrait,
+        Err(error @ DirectoryError::Misconfigured { .. }) => {
+            return Ok(Err(Refusal::new(error.reason(), error.to_string())));
+        }
+        Err(error) => return Err(error.into()),
+    };
     inspection.end();
-    Ok(portrait.map(|portrait| Person {
+    Ok(Ok(portrait.map(|portrait| Person {
         domain,
         in_scope: asked.scope.contains(&portrait.account.dn),
         portrait,
-    }))
+    })))
 }
 
 /// Whether writeback is on. It is worth knowing, and no reason to tell nothing.

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use chassis::config::{self, Config};
 use directory::{
     Directory,
-    permissions::{Inspection, NamedAccount},
+    permissions::{Inspection, NamedAccount, Token},
     scope::Scope,
 };
 use operation::{DomainName, ForestId};
@@ -104,6 +104,21 @@ impl<'a> Domain<'a> {
             LIMITS,
         )
         .with_context(|| format!("forests `{}`, domain {}", self.forest.id, self.name()))
+    }
+
+    /// Whom a domain controller takes the account that reads for.
+    pub(crate) async fn reader_token(&self, writer: &Token) -> anyhow::Result<Token> {
+        if self.reader() == self.forest.account {
+            return Ok(writer.clone());
+        }
+        let reading = self.as_reader()?;
+        let inspection = reading.inspect().await?;
+        let account = self
+            .account(&inspection, self.reader(), Self::as_reader)
+            .await?;
+        let token = inspection.own_token(&account).await?;
+        inspection.end();
+        Ok(token)
     }
 
     pub(crate) fn connect_as(

@@ -19,7 +19,9 @@ pub(crate) enum Permissions {
     /// Whether the service accounts may do all that they must, and nothing too wide; changes nothing
     #[command(after_help = "\
 Binds as the accounts that the services bind as, reads who may do what from the domain's root, from the roots of the scope and
-from every person below, and evaluates it as the domain controllers do.
+from every person below, and evaluates it as the domain controllers do: what the writer does to people, and what the writer and the
+resolver read of them. Whoever hides what people are found by is counted and named. For each place at which rights end it says
+what mends it.
 
 Exit codes: 0 every right is held; 1 a right is missing somewhere; 3 wrong use, or a domain could not be asked.
 
@@ -28,10 +30,12 @@ Examples:
   writebackctl --config /etc/writeback/config.toml permissions check --forest corp --ou 'OU=Sales,DC=corp,DC=example,DC=com'
   writebackctl --config /etc/writeback/config.toml --json permissions check | jq '.domains[].missing'")]
     Check(Where),
-    /// Give the service account exactly what it lacks, as an administrator
+    /// Give the service accounts exactly what they lack, as an administrator
     #[command(after_help = "\
 Adds the missing entries at the roots of the scope, or at the organizational units given, and Unexpire-Password on the domain
-if it is not held. Shows them first and asks. What is held already is not given again.
+if it is not held: what the writer does to people, and what the writer or the resolver may not read of them, each for the account
+that lacks it. Shows them first and asks. What is held already is not given again. An entry that denies is not outweighed: check
+names it.
 
 The administrator's password is asked for, or read with --password-stdin or --password-file; it is never an argument.
 
@@ -43,9 +47,9 @@ Examples:
       --administrator administrator@corp.example.com --password-file /run/secrets/administrator --yes
   writebackctl --config /etc/writeback/config.toml permissions grant --forest corp --print     lines for dsacls on Windows")]
     Grant(grant::Grant),
-    /// Take back from the service account what grant gave, and nothing else
+    /// Take back from the service accounts what grant gave, and nothing else
     #[command(after_help = "\
-Takes away the entries that are exactly as grant gives them, for this account, wherever in the domain they are set; with --ou
+Takes away the entries that are exactly as grant gives them, for either account, wherever in the domain they are set; with --ou
 only there, and then Unexpire-Password stays, for other units may rely on it. Shows them first and asks.
 
 Exit codes: 0 taken back, or there was nothing; 1 not confirmed, nothing is changed; 3 wrong use, or the domain refused.

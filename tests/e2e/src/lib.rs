@@ -42,7 +42,7 @@ pub use passwords::{fresh_password, passwords_used, record_of_passwords};
 pub use personnel::{Person, source_anchor, unit_below};
 pub use processes::families;
 pub use prometheus::{Prometheus, Sample};
-pub use rights::{Expected, Rights};
+pub use rights::{Expected, Rights, hidden};
 pub use seal::HandMade;
 pub use services::Services;
 pub use terminal::Terminal;

@@ -25,7 +25,7 @@ pub struct Person {
 
 impl Person {
     /// The person's object, wherever it is (MS-ADTS 3.1.1.3.1.2.4).
-    fn dn(&self) -> String {
+    pub fn dn(&self) -> String {
         format!("<GUID={}>", self.object)
     }
 }

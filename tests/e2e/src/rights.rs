@@ -28,6 +28,8 @@ pub struct Rights<'a> {
 pub struct Expected<'a> {
     /// The rights that `check` misses, by name.
     pub missing: &'a [&'a str],
+    /// What it says a service may not read, as `resolver: objectSid`.
+    pub hidden: &'a [&'a str],
     /// Why it says they are, at which place.
     pub gap: Option<(&'a str, &'a str)>,
     /// By the operations' names in `explain`; those that are not there work.
@@ -155,7 +157,11 @@ impl<'a> Rights<'a> {
         }
         let wanted: BTreeSet<&str> = expected.missing.iter().copied().collect();
         ensure!(missing == wanted, "{found:#}, expected {wanted:?}");
-        ensure!(code == i32::from(!wanted.is_empty()), "exit code {code}");
+        let hidden = hidden(&found);
+        let unread: BTreeSet<String> = expected.hidden.iter().map(ToString::to_string).collect();
+        ensure!(hidden == unread, "{found:#}, expected {unread:?}");
+        let is_all = wanted.is_empty() && unread.is_empty();
+        ensure!(code == i32::from(!is_all), "exit code {code}");
         if let Some((why, at)) = expected.gap {
             let gaps = found["roots"][0]["gaps"].as_array().context("no gaps")?;
             let is_there = gaps
@@ -198,6 +204,17 @@ impl<'a> Rights<'a> {
         }
         Ok(())
     }
+}
+
+/// What a service may not read of people at the first root, as `resolver: objectSid`.
+pub fn hidden(found: &Value) -> BTreeSet<String> {
+    let services = found["roots"][0]["reading"].as_array();
+    let each = services.into_iter().flatten().filter_map(|reading| {
+        let attributes = reading["hidden"].as_object()?.keys();
+        let service = reading["service"].as_str()?;
+        Some(attributes.map(move |attribute| format!("{service}: {attribute}")))
+    });
+    each.flatten().collect()
 }
 
 fn ended(answer: &Answer, refused: Option<Reason>, named: &str) -> anyhow::Result<()> {

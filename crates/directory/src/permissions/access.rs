@@ -40,11 +40,7 @@ impl Token {
     ) -> Self {
         let mut sids: HashSet<_> = groups.into_iter().collect();
         sids.insert(account.clone());
-        sids.extend(
-            [EVERYONE, AUTHENTICATED_USERS, THIS_ORGANIZATION]
-                .into_iter()
-                .filter_map(|known| known.parse().ok()),
-        );
+        sids.extend(everybody());
         Self { account, sids }
     }
 
@@ -219,11 +215,16 @@ fn is(sid: &SecurityIdentifier, known: &str) -> bool {
         .is_ok_and(|known| known == *sid)
 }
 
-/// How well known the trustee is: such entries are the domain's own, and no sign of a right that is too wide.
-pub fn is_everybody(sid: &SecurityIdentifier) -> bool {
+/// What everybody who binds is in.
+pub fn everybody() -> impl Iterator<Item = SecurityIdentifier> {
     [EVERYONE, AUTHENTICATED_USERS, THIS_ORGANIZATION]
         .into_iter()
-        .any(|known| is(sid, known))
+        .filter_map(|known| known.parse().ok())
+}
+
+/// How well known the trustee is: such entries are the domain's own, and no sign of a right that is too wide.
+pub fn is_everybody(sid: &SecurityIdentifier) -> bool {
+    everybody().any(|known| known == *sid)
 }
 
 /// Whether an entry that came from above is this one of a container above.

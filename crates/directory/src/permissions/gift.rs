@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::{
     ace::{Ace, CONTAINER_INHERIT, Entry, INHERIT_ONLY},
     descriptor::Acl,
-    right::{CONTROL_ACCESS, INET_ORG_PERSON, Right, USER},
+    right::{CONTROL_ACCESS, INET_ORG_PERSON, Right, Schema, UNEXPIRE_PASSWORD, USER},
+    service::Service,
 };
 
 /// One right at one place.
@@ -22,55 +23,53 @@ pub struct Gift {
 const CLASSES: [(&str, Uuid); 2] = [("user", USER), ("inetOrgPerson", INET_ORG_PERSON)];
 
 impl Gift {
-    /// A right on everybody of this class below, and on nothing else.
+    /// A right on everybody of this class below, and on nothing else. None where the class or the
+    /// attribute is not known.
     pub fn below(
+        schema: &Schema,
         right: Right,
-        class: &'static str,
-        class_guid: Uuid,
+        class: &str,
         account: SecurityIdentifier,
-    ) -> Self {
-        let (mask, object_type) = right.mask_and_type();
-        Self {
+    ) -> Option<Self> {
+        let (class, guid) = CLASSES.into_iter().find(|(name, _)| *name == class)?;
+        Some(Self {
             right,
             class: Some(class),
             entry: Entry::allowing(
-                mask,
+                right.mask(),
                 CONTAINER_INHERIT | INHERIT_ONLY,
-                object_type,
-                Some(class_guid),
+                schema.object_type(right)?,
+                Some(guid),
                 account,
             ),
-        }
+        })
     }
 
     /// Unexpire-Password, on the domain object alone.
-    pub fn unexpire(account: SecurityIdentifier) -> Self {
-        let (mask, object_type) = Right::UnexpirePassword.mask_and_type();
+    pub const fn unexpire(account: SecurityIdentifier) -> Self {
         Self {
             right: Right::UnexpirePassword,
             class: None,
-            entry: Entry::allowing(mask, 0, object_type, None, account),
+            entry: Entry::allowing(CONTROL_ACCESS, 0, UNEXPIRE_PASSWORD, None, account),
         }
     }
 
-    /// Everything that may ever be given to this account at one place.
-    pub fn all(account: &SecurityIdentifier) -> Vec<Self> {
+    /// Everything that may ever be given at one place to the account that a service binds as.
+    pub fn all(schema: &Schema, service: Service, account: &SecurityIdentifier) -> Vec<Self> {
+        let unexpire = (service == Service::Writer).then(|| Self::unexpire(account.clone()));
         CLASSES
             .into_iter()
-            .flat_map(|(class, guid)| {
-                Right::ON_PEOPLE.map(|right| Self::below(right, class, guid, account.clone()))
+            .flat_map(|(class, _)| {
+                let needs = service.needs();
+                needs.filter_map(move |right| Self::below(schema, right, class, account.clone()))
             })
-            .chain([Self::unexpire(account.clone())])
+            .chain(unexpire)
             .collect()
     }
 
     /// The same on Windows: `/I:S` is "on what is below, and not on the object itself".
     pub fn dsacls(&self, place: &str, account: &str) -> String {
-        let (rights, on) = match self.right {
-            Right::UnexpirePassword => ("CA", "Unexpire Password"),
-            right if right.mask_and_type().0 == CONTROL_ACCESS => ("CA", right.name()),
-            right => ("WP", right.name()),
-        };
+        let (rights, on) = self.right.dsacls();
         match self.class {
             Some(class) => {
                 format!("dsacls \"{place}\" /I:S /G \"{account}:{rights};{on};{class}\"")
@@ -78,20 +77,6 @@ impl Gift {
             None => format!("dsacls \"{place}\" /G \"{account}:{rights};{on}\""),
         }
     }
-}
-
-/// These rights for everybody of these classes below.
-pub fn gifts_for(
-    missing: impl IntoIterator<Item = (Right, &'static str)>,
-    account: &SecurityIdentifier,
-) -> Vec<Gift> {
-    missing
-        .into_iter()
-        .filter_map(|(right, class)| {
-            let (class, guid) = CLASSES.into_iter().find(|(name, _)| *name == class)?;
-            Some(Gift::below(right, class, guid, account.clone()))
-        })
-        .collect()
 }
 
 impl Acl {
@@ -151,7 +136,17 @@ impl Acl {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::permissions::ace::INHERITED;
+    use crate::permissions::{
+        ace::INHERITED,
+        right::{Attribute, WRITE_DACL},
+    };
+
+    fn schema() -> Schema {
+        let mut schema = Schema::default();
+        let (guid, property_set) = (Uuid::from_u128(8), None);
+        schema.add_attribute("objectSid", Attribute { guid, property_set });
+        schema
+    }
 
     fn service() -> SecurityIdentifier {
         "S-1-5-21-1-2-3-1104".parse().unwrap()
@@ -182,7 +177,7 @@ mod tests {
 
     #[test]
     fn only_exactly_what_was_given_is_taken_back() {
-        let gifts = Gift::all(&service());
+        let gifts = Gift::all(&schema(), Service::Writer, &service());
         let near = gifts.iter().flat_map(|gift| {
             let of = |change: fn(&mut Entry)| {
                 let mut entry = gift.entry.clone();
@@ -191,7 +186,7 @@ mod tests {
             };
             [
                 of(|entry| entry.flags |= INHERITED),
-                of(|entry| entry.mask |= 0x10),
+                of(|entry| entry.mask |= WRITE_DACL),
                 of(|entry| entry.denies = true),
                 of(|entry| entry.object_type = None),
                 of(|entry| entry.trustee = "S-1-5-21-1-2-3-1105".parse().unwrap()),
@@ -205,7 +200,7 @@ mod tests {
     #[test]
     fn the_lines_for_windows() {
         let account = "svc@corp.example.com";
-        let shown: Vec<_> = Gift::all(&service())
+        let shown: Vec<_> = Gift::all(&schema(), Service::Writer, &service())
             .iter()
             .map(|gift| gift.dsacls("OU=P,DC=corp", account))
             .collect();
@@ -215,9 +210,13 @@ mod tests {
                 r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:CA;Reset Password;user""#,
                 r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:WP;lockoutTime;user""#,
                 r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:WP;pwdLastSet;user""#,
+                r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:RP;objectSid;user""#,
+                r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:RP;pwdLastSet;user""#,
                 r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:CA;Reset Password;inetOrgPerson""#,
                 r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:WP;lockoutTime;inetOrgPerson""#,
                 r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:WP;pwdLastSet;inetOrgPerson""#,
+                r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:RP;objectSid;inetOrgPerson""#,
+                r#"dsacls "OU=P,DC=corp" /I:S /G "svc@corp.example.com:RP;pwdLastSet;inetOrgPerson""#,
                 r#"dsacls "OU=P,DC=corp" /G "svc@corp.example.com:CA;Unexpire Password""#,
             ]
         );

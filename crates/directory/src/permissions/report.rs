@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use operation::{DomainName, SecurityIdentifier};
 
-use super::{Right, Verdict};
+use super::{Right, Schema, Service, Verdict};
 
 /// No more examples than this of anything; the rest is counted.
 pub const MOST_TOLD: usize = 20;
@@ -14,6 +14,10 @@ pub const MOST_TOLD: usize = 20;
 pub struct Report {
     pub domain: DomainName,
     pub domain_controller: String,
+    /// The account that writes.
+    pub writer: SecurityIdentifier,
+    /// What attributes and classes are called in entries here.
+    pub schema: Schema,
     /// The object the domain is.
     pub domain_dn: String,
     /// Unexpire-Password on it.
@@ -34,7 +38,10 @@ pub struct RootReport {
     pub people: u64,
     /// People of whom the list cannot be read: nothing is known of them.
     pub unreadable: Told,
-    /// Where people lack rights, and why.
+    /// Whom our services cannot find, whatever they are called by: people of whom an account may not
+    /// read what everybody is found by, and objects that do not even show whether they are people.
+    pub hidden: Told,
+    /// Where rights on people end, and why.
     pub gaps: Vec<Gap>,
     /// Units that inherit nothing and hold nobody in scope, where somebody new would lack rights.
     pub idle_gaps: Vec<String>,
@@ -106,8 +113,7 @@ impl Held {
 /// Whether one of our accounts can read what it needs of the people in scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readable {
-    /// `resolver` or `writer`
-    pub service: &'static str,
+    pub service: Service,
     pub account: SecurityIdentifier,
     /// How many people hide each of these.
     pub hidden: BTreeMap<&'static str, u64>,
@@ -119,6 +125,8 @@ pub struct Gap {
     /// Its distinguished name.
     pub at: String,
     pub why: Breach,
+    /// Whose rights.
+    pub account: SecurityIdentifier,
     pub rights: BTreeSet<Right>,
     pub people: Told,
 }

@@ -1,6 +1,6 @@
 //! The rights that Writeback needs, as the schema numbers them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use uuid::{Uuid, uuid};
 
@@ -30,7 +30,7 @@ pub const USER: Uuid = uuid!("bf967aba-0de6-11d0-a285-00aa003049e2");
 pub const INET_ORG_PERSON: Uuid = uuid!("4828cc14-1437-45bc-9b07-ad6f015e5f28");
 pub const DOMAIN_DNS: Uuid = uuid!("19195a5b-6da0-11d0-afd3-00c04fd930c9");
 
-/// What the account that writes does to people, or to the domain.
+/// What our accounts do to people, or to the domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Right {
     /// On people: to set a password without the old one.
@@ -44,45 +44,70 @@ pub enum Right {
     /// On people: to set a password with the old one. Everybody has it unless it was taken away, so
     /// it need not be given.
     ChangePassword,
+    /// On people: to read this attribute.
+    Read(&'static str),
+}
+
+/// As the writer names it when it is missing.
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ResetPassword => f.write_str("Reset Password"),
+            Self::WriteLockoutTime => f.write_str("lockoutTime"),
+            Self::WritePwdLastSet => f.write_str("pwdLastSet"),
+            Self::UnexpirePassword => f.write_str("Unexpire-Password"),
+            Self::ChangePassword => f.write_str("Change Password"),
+            Self::Read(attribute) => write!(f, "read {attribute}"),
+        }
+    }
 }
 
 impl Right {
-    /// Those that are given on people.
+    /// What the account that writes does to people.
     pub const ON_PEOPLE: [Self; 3] = [
         Self::ResetPassword,
         Self::WriteLockoutTime,
         Self::WritePwdLastSet,
     ];
 
-    /// As the writer names it when it is missing.
-    pub const fn name(self) -> &'static str {
+    pub(super) const fn mask(self) -> u32 {
         match self {
-            Self::ResetPassword => "Reset Password",
-            Self::WriteLockoutTime => "lockoutTime",
-            Self::WritePwdLastSet => "pwdLastSet",
-            Self::UnexpirePassword => "Unexpire-Password",
-            Self::ChangePassword => "Change Password",
+            Self::ResetPassword | Self::ChangePassword | Self::UnexpirePassword => CONTROL_ACCESS,
+            Self::WriteLockoutTime | Self::WritePwdLastSet => WRITE_PROPERTY,
+            Self::Read(_) => READ_PROPERTY,
         }
     }
 
-    /// The bit of the mask, and what it is a right on.
-    pub const fn mask_and_type(self) -> (u32, Uuid) {
+    const fn on(self) -> On {
         match self {
-            Self::ResetPassword => (CONTROL_ACCESS, RESET_PASSWORD),
-            Self::ChangePassword => (CONTROL_ACCESS, CHANGE_PASSWORD),
-            Self::UnexpirePassword => (CONTROL_ACCESS, UNEXPIRE_PASSWORD),
-            Self::WriteLockoutTime => (WRITE_PROPERTY, LOCKOUT_TIME),
-            Self::WritePwdLastSet => (WRITE_PROPERTY, PWD_LAST_SET),
+            Self::ResetPassword => On::Extended(RESET_PASSWORD),
+            Self::ChangePassword => On::Extended(CHANGE_PASSWORD),
+            Self::UnexpirePassword => On::Extended(UNEXPIRE_PASSWORD),
+            Self::WriteLockoutTime => On::Attribute("lockoutTime"),
+            Self::WritePwdLastSet => On::Attribute("pwdLastSet"),
+            Self::Read(attribute) => On::Attribute(attribute),
         }
     }
 
-    const fn attribute(self) -> Option<&'static str> {
+    /// As dsacls writes it: the permission, and what it is on.
+    pub fn dsacls(self) -> (&'static str, &'static str) {
         match self {
-            Self::WriteLockoutTime => Some("lockoutTime"),
-            Self::WritePwdLastSet => Some("pwdLastSet"),
-            Self::ResetPassword | Self::UnexpirePassword | Self::ChangePassword => None,
+            Self::ResetPassword => ("CA", "Reset Password"),
+            Self::ChangePassword => ("CA", "Change Password"),
+            Self::UnexpirePassword => ("CA", "Unexpire Password"),
+            Self::WriteLockoutTime => ("WP", "lockoutTime"),
+            Self::WritePwdLastSet => ("WP", "pwdLastSet"),
+            Self::Read(attribute) => ("RP", attribute),
         }
     }
+}
+
+/// What a right is a right on.
+enum On {
+    /// An operation of the directory's own; the GUID is the same everywhere.
+    Extended(Uuid),
+    /// The schema has its GUID.
+    Attribute(&'static str),
 }
 
 /// One bit, and the GUIDs an entry may name to give it.
@@ -145,42 +170,34 @@ impl Schema {
         self.classes.get(&name.to_ascii_lowercase()).copied()
     }
 
-    /// How this right on an object of a class is asked for.
-    pub fn asked(&self, right: Right, class: Option<Uuid>) -> Asked {
-        let (mask, guid) = right.mask_and_type();
-        match right.attribute() {
-            Some(attribute) => self.of_attribute(mask, attribute, guid, class),
-            // a control access right stands alone (MS-ADTS 5.1.3.3.4)
-            None => Asked {
-                mask,
-                covered_by: vec![guid],
-            },
+    /// What an entry names to give this right alone; None for an attribute the schema lacks.
+    pub fn object_type(&self, right: Right) -> Option<Uuid> {
+        match right.on() {
+            On::Extended(guid) => Some(guid),
+            On::Attribute(name) => Some(self.attribute(name)?.guid),
         }
     }
 
-    /// How the right to read this attribute is asked for; None for an attribute the schema lacks.
-    pub fn reading(&self, attribute: &str, class: Option<Uuid>) -> Option<Asked> {
-        let known = self.attributes.get(&attribute.to_ascii_lowercase())?;
-        Some(self.of_attribute(READ_PROPERTY, attribute, known.guid, class))
+    /// How this right on an object of a class is asked for.
+    pub fn asked(&self, right: Right, class: Option<Uuid>) -> Asked {
+        let mask = right.mask();
+        let covered_by = match right.on() {
+            // a control access right stands alone (MS-ADTS 5.1.3.3.4)
+            On::Extended(guid) => vec![guid],
+            On::Attribute(name) => self.covering(name, class),
+        };
+        Asked { mask, covered_by }
     }
 
     /// MS-ADTS 5.1.3.3.3: an entry on the attribute counts, one on its property set, and one on the class.
-    fn of_attribute(
-        &self,
-        mask: u32,
-        attribute: &str,
-        fallback: Uuid,
-        class: Option<Uuid>,
-    ) -> Asked {
-        let known = self.attributes.get(&attribute.to_ascii_lowercase());
-        let guid = known.map_or(fallback, |known| known.guid);
+    fn covering(&self, attribute: &str, class: Option<Uuid>) -> Vec<Uuid> {
+        let known = self.attribute(attribute);
+        let guid = known.map(|known| known.guid);
         let property_set = known.and_then(|known| known.property_set);
-        Asked {
-            mask,
-            covered_by: [Some(guid), property_set, class]
-                .into_iter()
-                .flatten()
-                .collect(),
-        }
+        [guid, property_set, class].into_iter().flatten().collect()
+    }
+
+    fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.attributes.get(&name.to_ascii_lowercase())
     }
 }

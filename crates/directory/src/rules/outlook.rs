@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{EXPIRED_AT_ONCE, OwnAccounts, permit, remarks};
 use crate::{
     PolicyHints, PwdLastSet,
-    permissions::{Held, Right},
+    permissions::{Held, Right, Service},
     portrait::Portrait,
     scope::Scope,
 };
@@ -111,6 +111,7 @@ pub fn foretell(
         Kind::Change | Kind::Unlock => None,
     };
     let mut notes = rights(act, person)?;
+    notes.extend(unread(person));
     if act.kind() == Kind::Change || hints.is_some() {
         age(person)?;
     }
@@ -133,11 +134,11 @@ fn held(person: &Portrait, right: Right) -> Option<&Held> {
 }
 
 fn rights(act: Act, person: &Portrait) -> Result<Vec<String>, Refusal> {
-    let lacking = |with: fn(&Held) -> bool| -> Vec<&str> {
+    let lacking = |with: fn(&Held) -> bool| -> Vec<String> {
         act.rights()
             .iter()
             .filter(|right| held(person, **right).is_some_and(with))
-            .map(|right| right.name())
+            .map(ToString::to_string)
             .collect()
     };
     let missing = lacking(|held| !held.holds() && *held != Held::Unreadable);
@@ -158,6 +159,22 @@ fn rights(act: Act, person: &Portrait) -> Result<Vec<String>, Refusal> {
         "whether the rights are there is not known: the service account may not read who may do what to the account"
             .to_owned(),
     ])
+}
+
+/// What the writer decides with and cannot see: it goes on as if there were nothing there.
+fn unread(person: &Portrait) -> Option<String> {
+    let hidden: Vec<&str> = person
+        .hidden
+        .iter()
+        .filter(|hidden| hidden.service == Service::Writer)
+        .map(|hidden| hidden.attribute)
+        .collect();
+    (!hidden.is_empty()).then(|| {
+        format!(
+            "the service account may not read {} of the person, and decides without it",
+            hidden.join(", ")
+        )
+    })
 }
 
 /// Whether the password is too young to be replaced by one that obeys the minimum age.

@@ -156,15 +156,20 @@ async fn without_a_certificate_it_is_plain() {
     assert_eq!(answer, Code::InvalidArgument);
 }
 
+/// To services alone that this authority vouches for.
+async fn serve_services_of(authority: &Certified) -> String {
+    let settings = Audit {
+        services_without_certificates: false,
+        client_ca_file: Some(authority.0.join("ca.pem")),
+        ..authority.settings()
+    };
+    format!("https://{}", serve(&settings).await)
+}
+
 #[tokio::test]
 async fn a_service_is_known_by_the_certificate_that_its_authority_signed() {
     let (ours, other) = (Certified::new(), Certified::new());
-    let settings = Audit {
-        services_without_certificates: false,
-        client_ca_file: Some(ours.0.join("ca.pem")),
-        ..ours.settings()
-    };
-    let url = format!("https://{}", serve(&settings).await);
+    let url = serve_services_of(&ours).await;
     // the guard let it through: what was asked was looked at
     assert_eq!(
         ask_as(&ours.service("intake", &url)).await,
@@ -205,12 +210,7 @@ async fn until_answered(mut ask: impl AsyncFnMut() -> Code, wanted: impl Fn(Code
 #[tokio::test]
 async fn what_is_renewed_holds_for_new_connections_and_open_ones_stay() {
     let (ours, other) = (Certified::new(), Certified::new());
-    let settings = Audit {
-        services_without_certificates: false,
-        client_ca_file: Some(ours.0.join("ca.pem")),
-        ..ours.settings()
-    };
-    let url = format!("https://{}", serve(&settings).await);
+    let url = serve_services_of(&ours).await;
     let (open, following) = chassis::rpc::ledger_channel(&ours.service("intake", &url)).unwrap();
     // nobody follows it: it stays with what it has
     drop(following);

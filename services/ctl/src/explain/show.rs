@@ -259,9 +259,20 @@ fn states(person: &Person<'_>) -> Vec<(&'static str, String)> {
         .iter()
         .filter(|(_, held)| !held.holds())
         .map(|(right, held)| match held {
-            Held::Denied { container, .. } => format!("{} (denied at {container})", right.name()),
-            Held::Unreadable => format!("{} (not known)", right.name()),
-            _ => right.name().to_owned(),
+            Held::Denied { container, .. } => format!("{right} (denied at {container})"),
+            Held::Unreadable => format!("{right} (not known)"),
+            _ => right.to_string(),
+        })
+        .collect();
+    let hidden: Vec<String> = portrait
+        .hidden
+        .iter()
+        .map(|hidden| match &hidden.held {
+            Held::Denied { container, .. } => format!(
+                "{}: {} (denied at {container})",
+                hidden.service, hidden.attribute
+            ),
+            _ => format!("{}: {}", hidden.service, hidden.attribute),
         })
         .collect();
     vec![
@@ -307,6 +318,14 @@ fn states(person: &Person<'_>) -> Vec<(&'static str, String)> {
                 "none".to_owned()
             } else {
                 printable(&rights.join(", "))
+            },
+        ),
+        (
+            "cannot be read",
+            if hidden.is_empty() {
+                "nothing".to_owned()
+            } else {
+                printable(&hidden.join(", "))
             },
         ),
     ]
@@ -416,7 +435,19 @@ fn person_json(person: &Person<'_>) -> Value {
         .map(|(right, held)| {
             let mut value = held_json(held);
             if let Value::Object(members) = &mut value {
-                members.insert("right".to_owned(), right.name().into());
+                members.insert("right".to_owned(), right.to_string().into());
+            }
+            value
+        })
+        .collect();
+    let hidden: Vec<Value> = portrait
+        .hidden
+        .iter()
+        .map(|hidden| {
+            let mut value = held_json(&hidden.held);
+            if let Value::Object(members) = &mut value {
+                members.insert("service".to_owned(), hidden.service.to_string().into());
+                members.insert("attribute".to_owned(), hidden.attribute.into());
             }
             value
         })
@@ -457,6 +488,7 @@ fn person_json(person: &Person<'_>) -> Value {
         "protected": protection(account),
         "inheritsRights": portrait.blocks_inheritance.map(|blocks| !blocks),
         "rights": rights,
+        "hidden": hidden,
         "policy": policy_json(&portrait.policy),
     })
 }

@@ -3,11 +3,11 @@
 use std::io::{self, Write as _};
 
 use chassis::config::{Config, Treatment};
-use directory::permissions::{NamedAccount, Question, Report, Token, survey};
+use directory::permissions::{NamedAccount, Question, Report, survey};
 use serde_json::json;
 
 use super::{Target, Where, show};
-use crate::{failure::Ending, forests::Domain, table};
+use crate::{failure::Ending, table};
 
 /// What one domain came to.
 pub(crate) struct Checked {
@@ -63,7 +63,7 @@ pub(super) async fn check(config: &Config, target: &Target<'_>) -> anyhow::Resul
         })
         .await?;
     let writer = inspection.own_token(&account).await?;
-    let reader = reader(target, &writer).await?;
+    let reader = domain.reader_token(&writer).await?;
     let report = survey(
         &inspection,
         &Question {
@@ -78,21 +78,6 @@ pub(super) async fn check(config: &Config, target: &Target<'_>) -> anyhow::Resul
     .await?;
     inspection.end();
     Ok(Checked { account, report })
-}
-
-async fn reader(target: &Target<'_>, writer: &Token) -> anyhow::Result<Token> {
-    let domain = target.domain;
-    if domain.reader() == domain.forest.account {
-        return Ok(writer.clone());
-    }
-    let reading = domain.as_reader()?;
-    let inspection = reading.inspect().await?;
-    let account = domain
-        .account(&inspection, domain.reader(), Domain::as_reader)
-        .await?;
-    let token = inspection.own_token(&account).await?;
-    inspection.end();
-    Ok(token)
 }
 
 /// Somebody's operations are carried out on protected accounts.

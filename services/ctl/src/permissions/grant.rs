@@ -1,36 +1,24 @@
 //! `permissions grant` and `permissions revoke`.
 
-use std::{
-    io::{self, BufRead as _, Write as _},
-    path::PathBuf,
-};
+mod administrator;
+mod holder;
+mod plan;
+
+use std::io::{self, Write as _};
 
 use anyhow::{Context as _, bail};
-use chassis::config::{self, Config};
-use clap::{Args, builder::NonEmptyStringValueParser};
-use directory::permissions::{Gift, NamedAccount, Place, Question, Report, missing, survey};
-use secrecy::SecretString;
+use chassis::config::Config;
+use clap::Args;
+use directory::permissions::{Gift, Question, Report, Service, missing, survey};
 use serde_json::{Value, json};
 
+use self::{
+    administrator::{Administrator, Credentials},
+    holder::holders,
+    plan::Plan,
+};
 use super::{Target, Where, check::reaches_protected};
-use crate::{failure::Ending, password, table::printable};
-
-/// Whose hand it is.
-#[derive(Debug, Args)]
-struct Administrator {
-    /// An administrator of the domain, `name@domain` or `DOMAIN\name`
-    #[arg(long = "administrator", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    name: Option<String>,
-    /// Read the administrator's password from the first line of standard input
-    #[arg(long, conflicts_with = "password_file")]
-    password_stdin: bool,
-    /// Read the administrator's password from this file
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// Do not ask for confirmation
-    #[arg(long)]
-    yes: bool,
-}
+use crate::{failure::Ending, table::printable};
 
 #[derive(Debug, Args)]
 pub(crate) struct Grant {
@@ -49,102 +37,6 @@ pub(crate) struct Revoke {
     place: Where,
     #[command(flatten)]
     administrator: Administrator,
-}
-
-/// An administrator who may sign in.
-struct Credentials {
-    name: String,
-    password: SecretString,
-}
-
-impl Administrator {
-    fn credentials(&self) -> anyhow::Result<Credentials> {
-        let name = self
-            .name
-            .clone()
-            .context("say who changes it: --administrator NAME")?;
-        let password = match &self.password_file {
-            Some(file) => config::read_secret(file)?,
-            None if self.password_stdin => password::read_line(&mut io::stdin().lock())
-                .context("no password on standard input")?,
-            None => password::prompt_for(&format!("Password of {}: ", printable(&name)))?,
-        };
-        Ok(Credentials { name, password })
-    }
-
-    /// Whether it is to be done.
-    fn confirms(&self, question: &str) -> anyhow::Result<bool> {
-        if self.yes {
-            return Ok(true);
-        }
-        // not standard input: a password may have come that way
-        let terminal = std::fs::File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/tty")
-            .context("no terminal to ask on; --yes does it without asking")?;
-        write!(&terminal, "{question} [y/N] ")?;
-        let mut answer = String::new();
-        io::BufReader::new(&terminal).read_line(&mut answer)?;
-        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-    }
-}
-
-/// What is to be done in one domain.
-struct Plan<'a> {
-    target: Target<'a>,
-    account: NamedAccount,
-    places: Vec<Place>,
-}
-
-impl Plan<'_> {
-    fn to_json(&self) -> Value {
-        let entries: Vec<Value> = self
-            .places
-            .iter()
-            .flat_map(|place| {
-                place.gifts.iter().map(|gift| {
-                    json!({ "at": place.dn, "right": gift.right.name(), "class": gift.class })
-                })
-            })
-            .collect();
-        json!({
-            "forest": self.target.domain.forest.id,
-            "domain": self.target.domain.name(),
-            "account": self.account.sid.to_string(),
-            "entries": entries,
-        })
-    }
-
-    /// Goes to standard error, so that --json and --print stay clean.
-    fn show(&self, sign: char) -> io::Result<()> {
-        let mut out = io::stderr().lock();
-        let domain = self.target.domain;
-        writeln!(
-            out,
-            "{}, for {} ({}):",
-            domain.name(),
-            printable(&domain.forest.account),
-            self.account.sid
-        )?;
-        if self.places.is_empty() {
-            writeln!(out, "  nothing")?;
-        }
-        for place in &self.places {
-            writeln!(out, "  {}", printable(&place.dn))?;
-            for gift in &place.gifts {
-                writeln!(out, "    {sign} {}", words(gift))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn words(gift: &Gift) -> String {
-    match gift.class {
-        Some(class) => format!("{} on descendant {class} objects", gift.right.name()),
-        None => format!("{} on the domain itself", gift.right.name()),
-    }
 }
 
 impl Grant {
@@ -170,16 +62,15 @@ async fn print(config: &Config, targets: Vec<Target<'_>>, json: bool) -> anyhow:
     for target in targets {
         let plan = plan(config, target, None).await?;
         let domain = plan.target.domain.name();
-        let account = plan.account.sam_account_name.as_ref().map_or_else(
-            || plan.account.sid.to_string(),
-            |login| match directory::domain_of(&plan.account.dn) {
-                Some(home) => format!("{login}@{home}"),
-                None => format!("{login}@{domain}"),
-            },
-        );
         for place in &plan.places {
-            let of_place = place.gifts.iter();
-            lines.extend(of_place.map(|gift| printable(&gift.dsacls(&place.dn, &account))));
+            for gift in &place.gifts {
+                let holder = plan.holders.iter().find(|holder| holder.holds(gift));
+                let account = holder.map_or_else(
+                    || gift.entry.trustee.to_string(),
+                    |holder| holder.principal(domain),
+                );
+                lines.push(printable(&gift.dsacls(&place.dn, &account)));
+            }
         }
     }
     if json {
@@ -208,13 +99,25 @@ async fn plan<'a>(
     };
     let directory = connect(&domain)?;
     let inspection = directory.inspect().await?;
-    let account = domain
-        .account(&inspection, &domain.forest.account, connect)
-        .await?;
-    // the groups of this domain that the account is in are known to whoever binds as it
-    let writer = match administrator {
-        Some(_) => account.token.clone(),
-        None => inspection.own_token(&account).await?,
+    let holders = holders(&domain, &inspection, connect).await?;
+    let account_of = |service| {
+        let mut of = holders.iter();
+        let holder = of.find(|holder| holder.services.contains(&service));
+        holder
+            .map(|holder| &holder.account)
+            .context("a service without an account")
+    };
+    let (writer, reader) = (account_of(Service::Writer)?, account_of(Service::Resolver)?);
+    // the groups of this domain that an account is in are known to whoever binds as it
+    let (writer, reader) = if administrator.is_some() {
+        (
+            inspection.foreseen_token(domain.name(), writer).await?,
+            inspection.foreseen_token(domain.name(), reader).await?,
+        )
+    } else {
+        let writer = inspection.own_token(writer).await?;
+        let reader = domain.reader_token(&writer).await?;
+        (writer, reader)
     };
     let report = survey(
         &inspection,
@@ -223,7 +126,7 @@ async fn plan<'a>(
             roots: &target.roots,
             scope: &target.scope,
             writer: &writer,
-            reader: &writer,
+            reader: &reader,
             reaches_protected: reaches_protected(config),
         },
     )
@@ -231,9 +134,9 @@ async fn plan<'a>(
     inspection.end();
     readable(&report)?;
     Ok(Plan {
-        places: missing(&report, &account.sid),
+        places: missing(&report),
         target,
-        account,
+        holders,
     })
 }
 
@@ -268,7 +171,7 @@ impl Revoke {
     }
 }
 
-/// What was given to the account and is there still.
+/// What was given to the accounts and is there still.
 async fn given<'a>(
     target: Target<'a>,
     administrator: &Credentials,
@@ -280,10 +183,19 @@ async fn given<'a>(
     };
     let directory = connect(&domain)?;
     let inspection = directory.inspect().await?;
-    let account = domain
-        .account(&inspection, &domain.forest.account, connect)
-        .await?;
-    let gifts = Gift::all(&account.sid);
+    let holders = holders(&domain, &inspection, connect).await?;
+    let schema = inspection.people_schema(&[]).await?;
+    let mut gifts: Vec<Gift> = Vec::new();
+    for holder in &holders {
+        for service in &holder.services {
+            // both services read some of the same
+            for gift in Gift::all(&schema, *service, &holder.account.sid) {
+                if !gifts.contains(&gift) {
+                    gifts.push(gift);
+                }
+            }
+        }
+    }
     let mut places = Vec::new();
     if everywhere {
         places = inspection.given(domain.name(), &gifts).await?;
@@ -299,7 +211,7 @@ async fn given<'a>(
     inspection.end();
     Ok(Plan {
         target,
-        account,
+        holders,
         places,
     })
 }

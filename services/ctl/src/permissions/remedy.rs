@@ -1,6 +1,6 @@
 //! What mends it, as a command that can be pasted.
 
-use directory::permissions::{Breach, Gap, Readable, Report};
+use directory::permissions::{Breach, Gap, Report};
 
 use super::Target;
 
@@ -15,6 +15,15 @@ pub(crate) fn grant(target: &Target<'_>, at: Option<&str>) -> String {
     format!("writebackctl permissions grant --forest {forest}{at} --administrator NAME")
 }
 
+/// Whose rights they are, by the name in the configuration.
+pub(crate) fn account<'a>(target: &Target<'a>, report: &Report, gap: &Gap) -> &'a str {
+    if gap.account == report.writer {
+        &target.domain.forest.account
+    } else {
+        target.domain.reader()
+    }
+}
+
 /// For a place at which rights end.
 pub(crate) fn of_gap(target: &Target<'_>, report: &Report, gap: &Gap) -> String {
     match &gap.why {
@@ -24,7 +33,7 @@ pub(crate) fn of_gap(target: &Target<'_>, report: &Report, gap: &Gap) -> String 
         }
         Breach::Unit { .. } => grant(target, Some(&gap.at)),
         Breach::Person => format!(
-            "on Windows, to let the account inherit again: dsacls \"{}\" /P:N",
+            "on Windows, to let the account inherit again: dsacls \"{}\" /P:N; then check again, for what is above may not give it",
             gap.at
         ),
         Breach::Protected => {
@@ -38,25 +47,25 @@ pub(crate) fn of_gap(target: &Target<'_>, report: &Report, gap: &Gap) -> String 
             "remove the entry that denies it to {trustee}; dsacls \"{}\" lists the entries",
             gap.at
         ),
-        Breach::Class { class } => format!(
-            "give the rights on {class} objects by hand: dsacls \"{}\" /I:S /G \"ACCOUNT:CA;Reset Password;{class}\" \
-             \"ACCOUNT:WP;lockoutTime;{class}\" \"ACCOUNT:WP;pwdLastSet;{class}\"",
-            gap.at
-        ),
+        Breach::Class { class } => {
+            let account = account(target, report, gap);
+            let each: Vec<String> = gap
+                .rights
+                .iter()
+                .map(|right| right.dsacls())
+                .map(|(permission, on)| format!("\"{account}:{permission};{on};{class}\""))
+                .collect();
+            format!(
+                "give the rights on {class} objects by hand: dsacls \"{}\" /I:S /G {}",
+                gap.at,
+                each.join(" ")
+            )
+        }
         Breach::NotComeDown => format!(
             "wait until the domain controllers have handed it down and replicated, then check again; dsacls \"{}\" lists the entries",
             gap.at
         ),
     }
-}
-
-/// For attributes that are hidden.
-pub(crate) fn of_reading(root: &str, account: &str, readable: &Readable) -> Vec<String> {
-    readable
-        .hidden
-        .keys()
-        .map(|attribute| format!("dsacls \"{root}\" /I:S /G \"{account}:RP;{attribute};user\""))
-        .collect()
 }
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ pub(crate) async fn prove(
     Ok(found)
 }
 
-/// Each domain with both accounts, and the rights of the one that writes.
+/// Each domain with both accounts, and their rights.
 async fn directories(
     console: &mut Console<'_>,
     config: &Config,
@@ -161,18 +161,11 @@ async fn directories(
             match permissions::missing(config, &target).await {
                 Ok(missing) if missing.is_empty() => found.verified(
                     console,
-                    format!(
-                        "{name}: {} holds every right it needs",
-                        domain.forest.account
-                    ),
+                    format!("{name}: the service accounts hold every right they need"),
                 )?,
                 Ok(missing) => found.missing(
                     console,
-                    format!(
-                        "{name}: {} lacks {}",
-                        domain.forest.account,
-                        missing.join("; ")
-                    ),
+                    format!("{name}: rights are missing: {}", missing.join("; ")),
                     format!(
                         "{command} permissions check --forest {}   names what mends each",
                         domain.forest.id

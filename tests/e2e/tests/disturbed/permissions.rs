@@ -78,6 +78,7 @@ async fn the_roots_rights_are_missed_given_and_taken_back() -> anyhow::Result<()
     let stripped = forest.set_dacl(&root, &bare(&whole, &service)).await?;
     let lacking = Expected {
         missing: ALL_FOUR,
+        hidden: &[],
         gap: Some(("not-given", &root)),
         refused: &[
             ("reset-by-user", AccessDenied),

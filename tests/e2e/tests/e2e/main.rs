@@ -32,3 +32,6 @@ mod start_tls;
 mod tls;
 mod told_once;
 mod traced;
+
+/// Who takes rights away somewhere reads; who looks at a whole domain's rights writes, and finds nobody deprived.
+static RIGHTS: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     Account, RootDse,
     clock::ControllerClock,
-    portrait::{Policy, Rules},
+    portrait::{Hidden, Policy, Rules},
     rules::tests::account,
 };
 
@@ -47,6 +47,7 @@ fn person() -> Portrait {
         ]
         .map(|right| (right, from()))
         .into(),
+        hidden: Vec::new(),
         may_change_own: Some(true),
         blocks_inheritance: Some(false),
         root: RootDse {
@@ -223,4 +224,35 @@ fn a_policy_that_cannot_be_read_is_not_taken_for_one_that_allows() {
             .any(|note| note.contains("may not read the policy"));
         assert_eq!(is_told, is_noted, "{act:?}: {notes:?}");
     }
+}
+
+#[test]
+fn what_the_writer_decides_without_is_told() {
+    let hidden = |service| Hidden {
+        service,
+        attribute: "pwdLastSet",
+        held: Held::No,
+    };
+    let scope = Scope::new(&[], &[]).unwrap();
+    let own_accounts = OwnAccounts::new([]);
+    let notes = |person: &Portrait| {
+        let terms = Terms {
+            scope: &scope,
+            own_accounts: &own_accounts,
+            users_reach_protected: false,
+            administrators_reach_protected: false,
+            users_hints: PolicyHints::Never,
+            administrators_hints: PolicyHints::Never,
+        };
+        foretell(Act::ResetByUser, person, &terms, NOW).unwrap()
+    };
+    let mut person = person();
+    person.hidden = vec![hidden(Service::Resolver)];
+    assert!(notes(&person).is_empty());
+    person.hidden.push(hidden(Service::Writer));
+    let notes = notes(&person);
+    assert!(
+        notes.iter().any(|note| note.contains("pwdLastSet")),
+        "{notes:?}"
+    );
 }

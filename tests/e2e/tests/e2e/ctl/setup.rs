@@ -214,6 +214,7 @@ async fn filtering(at: &mut Terminal) -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_person_sets_up_two_forests_with_mistakes_on_the_way() -> anyhow::Result<()> {
+    let _rights = crate::RIGHTS.write().await;
     let _world = World::enter().await?;
     let known = Known::load()?;
     let folder = Folder::new()?;
@@ -308,6 +309,7 @@ fn answers(known: &Known, domain_controller: &str, authority: &str) -> anyhow::R
 
 #[tokio::test]
 async fn an_answers_file_does_the_same_and_says_what_does_not_hold() -> anyhow::Result<()> {
+    let _rights = crate::RIGHTS.write().await;
     let _world = World::enter().await?;
     let known = Known::load()?;
     let folder = Folder::new()?;
