@@ -263,16 +263,15 @@ async fn keep_publishing_link(
 }
 
 fn tell_connected(name: &str, trouble: &mut Trouble) {
-    match trouble.over() {
-        Some(so_far) => {
-            info!(
-                connection = name,
-                seconds = so_far.seconds,
-                tries = so_far.tries,
-                "broker connected again"
-            );
-        }
-        None => info!(connection = name, "broker connected"),
+    if let Some(so_far) = trouble.over() {
+        info!(
+            connection = name,
+            seconds = so_far.seconds,
+            tries = so_far.tries,
+            "broker connected again"
+        );
+    } else {
+        info!(connection = name, "broker connected");
     }
 }
 

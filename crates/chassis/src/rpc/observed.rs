@@ -114,15 +114,12 @@ impl Service<Request<Body>> for LedgerChannel {
                 return Err(Status::unavailable("no replica is known").into());
             };
             let answer = answering.await;
-            ending.with(match &answer {
-                Ok(response) => {
-                    chosen.answered();
-                    status(response.headers())
-                }
-                Err(_) => {
-                    chosen.lost();
-                    Code::Unavailable.into()
-                }
+            ending.with(if let Ok(response) = &answer {
+                chosen.answered();
+                status(response.headers())
+            } else {
+                chosen.lost();
+                Code::Unavailable.into()
             });
             Ok(answer?)
         };
