@@ -1,6 +1,11 @@
 //! Connections that come back.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher as _, Hasher as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use lapin::{
     Channel, Connection, ConnectionProperties,
@@ -8,6 +13,7 @@ use lapin::{
     tcp::OwnedTLSConfig,
     types::FieldTable,
 };
+use telemetry::trouble::Trouble;
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -19,7 +25,9 @@ use crate::{BrokerConfig, BusError, Deliveries, Publisher, Queue};
 
 const CONNECT_TIME_OUT: Duration = Duration::from_secs(10);
 const START_TIME_OUT: Duration = Duration::from_mins(1);
-const RECONNECT_AFTER: Duration = Duration::from_millis(500);
+const FIRST_RECONNECT_AFTER: Duration = Duration::from_millis(500);
+/// Not longer: whoever waits for an answer has some thirty seconds.
+const LAST_RECONNECT_AFTER: Duration = Duration::from_secs(3);
 /// The reply code of a close without a fault (AMQP 0-9-1 1.1).
 const REPLY_SUCCESS: u16 = 200;
 const CLOSE_TIME_OUT: Duration = Duration::from_secs(2);
@@ -176,10 +184,11 @@ async fn first_publishing_link(
     shutdown: &CancellationToken,
 ) -> Result<Link, BusError> {
     let until = Instant::now() + START_TIME_OUT;
+    let (mut trouble, mut waits) = (Trouble::none(), Waits::default());
     loop {
         let error = match open_publishing_link(config, name, 0).await {
             Ok(link) => {
-                info!(connection = name, "broker connected");
+                tell_connected(name, &mut trouble);
                 return Ok(link);
             }
             Err(error) => error,
@@ -187,10 +196,13 @@ async fn first_publishing_link(
         if error.is_for_the_operator() || Instant::now() > until {
             return Err(error);
         }
-        warn!(connection = name, %error, "broker not reached");
+        if let Some(so_far) = trouble.failed() {
+            warn!(connection = name, %error, seconds = so_far.seconds, tries = so_far.tries,
+                "broker not reached: not ready until it is");
+        }
         tokio::select! {
             () = shutdown.cancelled() => return Err(BusError::ShuttingDown),
-            () = tokio::time::sleep(RECONNECT_AFTER) => {}
+            () = tokio::time::sleep(waits.next()) => {}
         }
     }
 }
@@ -202,6 +214,8 @@ async fn keep_publishing_link(
     sender: watch::Sender<Option<Link>>,
 ) {
     let mut generation = 0;
+    let (mut trouble, mut refused) = (Trouble::none(), Trouble::none());
+    let mut waits = Waits::default();
     // the link outlives the shutdown token: what is being drained must still be published, so the
     // task ends when nobody holds a publisher any more
     loop {
@@ -214,22 +228,50 @@ async fn keep_publishing_link(
                 }
             }
             sender.send_replace(None);
-            if !shutdown.is_cancelled() {
-                warn!(connection = name, "broker connection lost");
+            if !shutdown.is_cancelled() && trouble.failed().is_some() {
+                warn!(
+                    connection = name,
+                    "broker connection lost: nothing is published until it is back"
+                );
             }
         }
         tokio::select! {
             () = sender.closed() => return,
-            () = tokio::time::sleep(RECONNECT_AFTER) => {}
+            () = tokio::time::sleep(waits.next()) => {}
         }
         generation += 1;
         match open_publishing_link(&config, &name, generation).await {
             Ok(link) => {
-                info!(connection = name, "broker connected");
+                tell_connected(&name, &mut trouble);
+                (refused, waits) = (Trouble::none(), Waits::default());
                 sender.send_replace(Some(link));
             }
-            Err(error) => warn!(connection = name, %error, "broker not reached"),
+            Err(error) => {
+                // a refusal is told beside the loss: it is for the operator to mend
+                let due = if error.is_for_the_operator() {
+                    refused.failed()
+                } else {
+                    trouble.failed()
+                };
+                if let Some(so_far) = due {
+                    warn!(connection = name, %error, seconds = so_far.seconds, tries = so_far.tries,
+                        "broker not reached");
+                }
+            }
         }
+    }
+}
+
+fn tell_connected(name: &str, trouble: &mut Trouble) {
+    if let Some(so_far) = trouble.over() {
+        info!(
+            connection = name,
+            seconds = so_far.seconds,
+            tries = so_far.tries,
+            "broker connected again"
+        );
+    } else {
+        info!(connection = name, "broker connected");
     }
 }
 
@@ -253,6 +295,43 @@ async fn open_publishing_link(
     Ok(Link { generation, ..link })
 }
 
-pub(crate) const fn reconnect_after() -> Duration {
-    RECONNECT_AFTER
+/// How long to wait before each attempt: longer and longer, and never as long as others who lost the
+/// broker at the same moment.
+#[derive(Debug)]
+pub(crate) struct Waits(Duration);
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self(FIRST_RECONNECT_AFTER)
+    }
+}
+
+impl Waits {
+    pub(crate) fn next(&mut self) -> Duration {
+        // as random as the keys of the standard library's hash maps
+        self.next_by(RandomState::new().build_hasher().finish())
+    }
+
+    /// From three quarters of it to the whole.
+    fn next_by(&mut self, random: u64) -> Duration {
+        let percent = 75 + u32::try_from(random % 26).unwrap_or(0);
+        let wait = self.0 * percent / 100;
+        self.0 = (self.0 * 2).min(LAST_RECONNECT_AFTER);
+        wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_a_bound_and_differ() {
+        let mut waits = Waits::default();
+        let longest: Vec<_> = (0..5).map(|_| waits.next_by(25).as_millis()).collect();
+        assert_eq!(longest, [500, 1000, 2000, 3000, 3000]);
+        assert_eq!(waits.next_by(0), LAST_RECONNECT_AFTER * 3 / 4);
+        let differing: std::collections::BTreeSet<_> = (0..50).map(|_| waits.next()).collect();
+        assert!(differing.len() > 1);
+    }
 }

@@ -11,14 +11,14 @@ use lapin::{
     options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
     types::{AMQPValue, FieldTable},
 };
-use telemetry::span;
+use telemetry::{span, trouble::Trouble};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, info, warn};
 
 use crate::{
     BrokerConfig, BusError, Queue,
-    connection::{Link, connect, reconnect_after},
+    connection::{Link, Waits, connect},
     observe,
 };
 
@@ -75,15 +75,21 @@ impl Deliveries {
         });
         // two processes that declare the same new quorum queue at once: the broker refuses one of them
         let mut attempts = START_ATTEMPTS;
+        let (mut trouble, mut waits) = (Trouble::none(), Waits::default());
         let (link, consumer) = loop {
             attempts -= 1;
             match opener.open().await {
                 Ok(source) => break source,
                 Err(error) if attempts == 0 => return Err(error),
-                Err(error) => warn!(queue = opener.name, %error, "not consuming yet"),
+                Err(error) => {
+                    if trouble.failed().is_some() {
+                        warn!(queue = opener.name, %error, "not consuming yet");
+                    }
+                }
             }
-            tokio::time::sleep(reconnect_after()).await;
+            tokio::time::sleep(waits.next()).await;
         };
+        info!(queue = opener.name, "consuming");
         Ok(Self {
             opener,
             shutdown,
@@ -116,7 +122,10 @@ impl Deliveries {
                             Arc::clone(link),
                         ));
                     }
-                    warn!(queue = self.opener.name, "consumer ended");
+                    warn!(
+                        queue = self.opener.name,
+                        "consumer ended: nothing is taken from the queue until the broker is back"
+                    );
                     let opener = Arc::clone(&self.opener);
                     self.source = Source::Opening(Box::pin(async move { opener.reopen().await }));
                 }
@@ -126,12 +135,35 @@ impl Deliveries {
 }
 
 impl Opener {
+    /// The end of the consumer has been told.
     async fn reopen(&self) -> (Arc<Link>, Consumer) {
+        let (mut trouble, mut refused) = (Trouble::none(), Trouble::none());
+        trouble.failed();
+        let mut waits = Waits::default();
         loop {
-            tokio::time::sleep(reconnect_after()).await;
-            match self.open().await {
-                Ok(source) => return source,
-                Err(error) => warn!(queue = self.name, %error, "not consuming"),
+            tokio::time::sleep(waits.next()).await;
+            let error = match self.open().await {
+                Ok(source) => {
+                    if let Some(so_far) = trouble.over() {
+                        info!(
+                            queue = self.name,
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "consuming again"
+                        );
+                    }
+                    return source;
+                }
+                Err(error) => error,
+            };
+            let due = if error.is_for_the_operator() {
+                refused.failed()
+            } else {
+                trouble.failed()
+            };
+            if let Some(so_far) = due {
+                warn!(queue = self.name, %error, seconds = so_far.seconds, tries = so_far.tries,
+                    "not consuming");
             }
         }
     }
@@ -157,10 +189,7 @@ impl Opener {
             .map_err(|_| BusError::TimeOut(SETTLE_TIME_OUT))
             .and_then(|opened| Ok(opened?));
         match opened {
-            Ok(consumer) => {
-                info!(queue = self.name, "consuming");
-                Ok((Arc::new(link), consumer))
-            }
+            Ok(consumer) => Ok((Arc::new(link), consumer)),
             Err(error) => {
                 link.close().await;
                 Err(error)

@@ -7,7 +7,7 @@ use std::{
 };
 
 use lapin::{BasicProperties, Confirmation, options::BasicPublishOptions};
-use telemetry::span;
+use telemetry::{span, trouble::Trouble};
 use tokio::{sync::watch, time::timeout};
 use tracing::Instrument as _;
 
@@ -197,15 +197,28 @@ impl Publisher {
             reply_to: None,
             ..message.clone()
         };
+        let mut trouble = Trouble::none();
         loop {
             if !truth.holds() {
                 tracing::info!("not reported: the message is in other hands");
                 return false;
             }
             match self.publish(Destination::Outcome, copy.clone()).await {
-                Ok(()) => return true,
+                Ok(()) => {
+                    if let Some(so_far) = trouble.over() {
+                        tracing::info!(
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "report confirmed after all"
+                        );
+                    }
+                    return true;
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "report not confirmed, publishing it again");
+                    if let Some(so_far) = trouble.failed() {
+                        tracing::warn!(%error, seconds = so_far.seconds, tries = so_far.tries,
+                            "report not confirmed: it is published until it is");
+                    }
                 }
             }
             tokio::time::sleep(REPORT_AGAIN_AFTER).await;

@@ -10,7 +10,7 @@ use std::{
 
 use opentelemetry::trace::TraceContextExt as _;
 use serde_json::{Map, Value};
-use telemetry::span::OPERATION_ID;
+use telemetry::{context::is_told, span::OPERATION_ID};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tracing::{
     Dispatch, Event, Level, Metadata, Subscriber,
@@ -52,14 +52,13 @@ impl<W> Lines<W> {
         }
     }
 
-    /// The trace the span belongs to.
+    /// The trace the span belongs to, unless nobody records it.
     fn trace<'a, S: LookupSpan<'a>>(&self, span: &SpanRef<'a, S>) -> Option<(String, String)> {
         let dispatch = self.dispatch.get()?.upgrade()?;
         let context = tracing_opentelemetry::get_otel_context(&span.id(), &dispatch)?;
         let span = context.span();
         let span = span.span_context();
-        span.is_valid()
-            .then(|| (span.trace_id().to_string(), span.span_id().to_string()))
+        is_told(span).then(|| (span.trace_id().to_string(), span.span_id().to_string()))
     }
 }
 

@@ -1,28 +1,28 @@
-//! gRPC towards the ledger: balanced over audit's replicas, traced from end to end.
+//! gRPC towards the ledger: over audit's replicas in turn, past those that hang, traced from end to end.
 
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use tonic::{
-    Code, Status,
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
-};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 pub use self::observed::{LedgerChannel, ObserveCalls};
+use self::replicas::Replicas;
 use crate::{
     config::{self, ConfigError, Texts},
     tls::{Following, Take},
 };
 
+mod failover;
 mod observed;
+mod replicas;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Until the first answer; a stream may then last as long as it likes.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// A replica that vanished without a word is noticed within the sum of these two.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// A replica that vanished without a word, or hangs, loses its connection within the sum of these two.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
-/// tonic's balancer takes no more (its queue of changes) and would panic beyond.
+/// More is a mistake.
 const MOST_REPLICAS: usize = 1024;
 
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +38,8 @@ pub enum LedgerChannelError {
 }
 
 /// A channel over all of audit's replicas; it connects when first used, inside a Tokio runtime. A
-/// call that was given to a replica that cannot be reached fails with `Unavailable`; see [`failover`].
+/// call that was given to a replica that cannot be reached fails with `Unavailable`; see
+/// [`LedgerChannel::failover`].
 /// Each call is a span, and takes the current span's context along.
 ///
 /// While it is followed, calls go over new connections as soon as the certificates changed; those that are under way end on
@@ -51,17 +52,17 @@ pub fn ledger_channel(
     }
     let files = config.certificate_files()?;
     let held = files.judge(files.read()?)?;
-    let channel = LedgerChannel::new(balanced(&config.urls, &held.texts)?);
+    let channel = LedgerChannel::new(replicas(&config.urls, &held.texts)?);
     let (replaced, urls) = (channel.clone(), config.urls.clone());
     let take: Take = Box::new(move |held| {
-        let renewed = balanced(&urls, &held.texts).map_err(|error| error.to_string())?;
+        let renewed = replicas(&urls, &held.texts).map_err(|error| error.to_string())?;
         replaced.replace(renewed);
         Ok(())
     });
     Ok((channel, Following::new(files, held, take)))
 }
 
-fn balanced(urls: &[String], texts: &Texts) -> Result<Channel, LedgerChannelError> {
+fn replicas(urls: &[String], texts: &Texts) -> Result<Replicas, LedgerChannelError> {
     let certificate = texts.authority.as_ref().map(Certificate::from_pem);
     let pair = texts.pair.as_ref();
     let identity = pair.map(|(chain, key)| Identity::from_pem(chain, key.expose_secret()));
@@ -69,7 +70,7 @@ fn balanced(urls: &[String], texts: &Texts) -> Result<Channel, LedgerChannelErro
         .iter()
         .map(|url| endpoint(url, certificate.as_ref(), identity.as_ref()))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Channel::balance_list(endpoints.into_iter()))
+    Ok(Replicas::new(endpoints))
 }
 
 fn endpoint(
@@ -108,21 +109,4 @@ fn endpoint(
         }
         _ => Err(address("it must begin with http:// or https://".to_owned())),
     }
-}
-
-/// Calls again, up to `attempts` times in all, while the answer is `Unavailable`: the balancer then
-/// picks another replica. Only for calls that may be carried out twice without harm, because
-/// `Unavailable` does not say that the first was not carried out.
-pub async fn failover<T, Call, Fut>(attempts: usize, mut call: Call) -> Result<T, Status>
-where
-    Call: FnMut() -> Fut,
-    Fut: Future<Output = Result<T, Status>>,
-{
-    for _ in 1..attempts {
-        match call().await {
-            Err(status) if status.code() == Code::Unavailable => {}
-            answered => return answered,
-        }
-    }
-    call().await
 }

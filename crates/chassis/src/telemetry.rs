@@ -36,6 +36,10 @@ use crate::{
     program::Program,
 };
 
+/// What is logged unless somebody asks for something else. The broker's client writes several errors of
+/// its own for each connection that ends: the loss is told by whoever used the connection.
+pub(crate) const LOG_FILTER: &str = "info,lapin=off";
+
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
 const EXPORT_EVERY: Duration = Duration::from_secs(1);
 /// Spans that wait for the collector, and no more: a collector that is away costs them, not memory.
@@ -44,7 +48,7 @@ const MOST_AT_ONCE: usize = 512;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TelemetryError {
-    #[error("`telemetry.log_filter`: {0}")]
+    #[error("`telemetry.log_filter`, or RUST_LOG: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
     #[error("`telemetry.trace_sample_ratio`: it must lie between 0 and 1")]
     Ratio,
@@ -98,7 +102,8 @@ pub(crate) fn start(program: Program, config: &Config) -> Result<Telemetry, Tele
         Form::Text { colours: terminal }
     };
     let lines = Lines::new(form, config.service.name.clone(), std::io::stderr);
-    let lines = logged(lines, &config.telemetry.log_filter)?;
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok();
+    let lines = logged(lines, filter(&config.telemetry, asked.as_deref()))?;
     tracing_subscriber::registry()
         .with(lines)
         .with(traced(&tracers))
@@ -109,6 +114,14 @@ pub(crate) fn start(program: Program, config: &Config) -> Result<Telemetry, Tele
         meters,
         tracers,
     })
+}
+
+/// The configuration says it, or else the environment (`RUST_LOG`).
+fn filter<'a>(settings: &'a Settings, asked: Option<&'a str>) -> &'a str {
+    let configured = settings.log_filter.as_deref();
+    configured
+        .or(asked.filter(|asked| !asked.is_empty()))
+        .unwrap_or(LOG_FILTER)
 }
 
 /// The log's filter is for lines alone: a span that it left out would take the operation's id away

@@ -23,10 +23,18 @@ pub fn continue_from(span: &Span, parent: Context) {
     let _ = span.set_parent(parent);
 }
 
+/// The id of every trace that nobody records: it leads nowhere, and no line of a log is to bear it.
+const UNRECORDED: TraceId = TraceId::from_bytes([u8::MAX; 16]);
+
+/// Whether it is a trace that somebody may have recorded.
+pub fn is_told(context: &SpanContext) -> bool {
+    context.is_valid() && context.trace_id() != UNRECORDED
+}
+
 /// A context whose descendants nobody records, here and wherever it is sent.
 pub(crate) fn unrecorded() -> Context {
     let nobody = SpanContext::new(
-        TraceId::from(u128::MAX),
+        UNRECORDED,
         SpanId::from(u64::MAX),
         TraceFlags::NOT_SAMPLED,
         true,

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{Connection as _, PgPool, Postgres, pool::PoolConnection};
+use telemetry::trouble::Trouble;
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -69,6 +70,7 @@ pub(crate) struct Appending {
     throttle_per_hour: u32,
     service: String,
     observer: Observer,
+    trouble: Trouble,
 }
 
 pub(crate) fn appender(
@@ -88,6 +90,7 @@ pub(crate) fn appender(
         throttle_per_hour,
         service,
         observer: Observer::new(),
+        trouble: Trouble::none(),
     };
     (Appender(sender), appending)
 }
@@ -105,6 +108,13 @@ impl Appending {
                 .unzip();
             match self.commit_in_time(&items).await {
                 Ok(results) => {
+                    if let Some(so_far) = self.trouble.calm() {
+                        tracing::info!(
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "the ledger records again"
+                        );
+                    }
                     for (sender, result) in answers.into_iter().zip(results) {
                         // whoever asked may have given up
                         let _ = sender.send(Ok(result));
@@ -118,7 +128,10 @@ impl Appending {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, items = items.len(), "the ledger could not record a batch");
+                    if let Some(so_far) = self.trouble.failed() {
+                        tracing::error!(%error, items = items.len(), seconds = so_far.seconds,
+                            tries = so_far.tries, "the ledger could not record a batch");
+                    }
                     for sender in answers {
                         let _ = sender.send(Err(AppendError::Unavailable(error.to_string())));
                     }

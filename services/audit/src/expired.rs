@@ -8,6 +8,7 @@ use operation::{ForestId, OperationId};
 use prost::Message as _;
 use proto::v1;
 use sqlx::PgPool;
+use telemetry::trouble::Trouble;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -232,6 +233,7 @@ impl DeadLetters {
         letter.request.given_back = letter.request.given_back.saturating_add(1);
         let time_to_live = (!reconcile).then(|| letter.remaining()).flatten();
         let (to, body) = address(&letter, &record, reconcile);
+        let mut trouble = Trouble::none();
         loop {
             let message = Message {
                 body: body.clone(),
@@ -240,10 +242,22 @@ impl DeadLetters {
                 time_to_live,
             };
             match self.publisher.publish(to.clone(), message).await {
-                Ok(()) => return true,
+                Ok(()) => {
+                    if let Some(so_far) = trouble.over() {
+                        tracing::info!(
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "sent on after all"
+                        );
+                    }
+                    return true;
+                }
                 // twins do no harm: both are marked
                 Err(error) => {
-                    tracing::warn!(?to, %error, "not sent on yet");
+                    if let Some(so_far) = trouble.failed() {
+                        tracing::warn!(?to, %error, seconds = so_far.seconds, tries = so_far.tries,
+                            "not sent on yet: the message is held until it is");
+                    }
                 }
             }
             if !self.pause(PAUSE).await {
@@ -254,15 +268,32 @@ impl DeadLetters {
 
     /// The operation as the ledger has it.
     async fn known(&self, id: OperationId) -> Recording {
+        let mut trouble = Trouble::none();
         loop {
             let asked = tokio::time::timeout(QUERY_TIME_OUT, store::record(&self.pool, id)).await;
-            match asked {
-                Ok(Ok(Some(record))) => return Recording::Done(Box::new(record)),
-                Ok(Ok(None)) => return Recording::Unknown,
-                Ok(Err(error)) => {
-                    tracing::warn!(operation = %id, %error, "the ledger cannot be read yet");
+            let problem = match asked {
+                Ok(Ok(known)) => {
+                    if let Some(so_far) = trouble.over() {
+                        tracing::info!(
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "the ledger can be read again"
+                        );
+                    }
+                    return known.map_or(Recording::Unknown, |record| {
+                        Recording::Done(Box::new(record))
+                    });
                 }
-                Err(_) => tracing::warn!(operation = %id, "the ledger cannot be read in time"),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "no answer in time".to_owned(),
+            };
+            if let Some(so_far) = trouble.failed() {
+                tracing::warn!(
+                    problem,
+                    seconds = so_far.seconds,
+                    tries = so_far.tries,
+                    "the ledger cannot be read yet: a dead letter is held until it can"
+                );
             }
             if !self.pause(PAUSE).await {
                 return Recording::Abandoned;

@@ -3,11 +3,16 @@
 //! Entries are committed in the order of their numbers (whoever appends holds the head), so reading
 //! everything after the last one seen misses nothing, also after a lost connection.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use chain::{Entry, Tip};
 use proto::v1;
 use sqlx::{PgPool, postgres::PgListener};
+use telemetry::trouble::Trouble;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -97,18 +102,33 @@ impl News {
     pub(crate) async fn run(
         self,
         pool: PgPool,
-        ready: impl Fn(bool) + Send,
+        ready: impl Fn(bool) + Send + Sync,
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
         let mut seen: Option<Tip> = None;
+        let trouble = Mutex::new(Trouble::none());
+        let tell = |well| {
+            if well && let Some(so_far) = lock(&trouble).over() {
+                tracing::info!(
+                    seconds = so_far.seconds,
+                    tries = so_far.tries,
+                    "in touch with the database again"
+                );
+            }
+            ready(well);
+        };
         loop {
-            let listening = self.listen(&pool, &mut seen, &ready);
+            let listening = self.listen(&pool, &mut seen, &tell);
             let error = tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 Err(error) = listening => error,
             };
-            ready(false);
-            tracing::warn!(%error, "lost touch with the database");
+            tell(false);
+            let due = lock(&trouble).failed();
+            if let Some(so_far) = due {
+                tracing::warn!(%error, seconds = so_far.seconds, tries = so_far.tries,
+                    "lost touch with the database: not ready until it answers");
+            }
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 () = tokio::time::sleep(RETRY) => {}
@@ -120,7 +140,7 @@ impl News {
         &self,
         pool: &PgPool,
         seen: &mut Option<Tip>,
-        ready: &(impl Fn(bool) + Send),
+        ready: &(impl Fn(bool) + Send + Sync),
     ) -> Result<std::convert::Infallible, StoreError> {
         let connecting = async {
             let mut listener = PgListener::connect_with(pool).await?;
@@ -217,6 +237,10 @@ impl News {
             }
         });
     }
+}
+
+fn lock(trouble: &Mutex<Trouble>) -> MutexGuard<'_, Trouble> {
+    trouble.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

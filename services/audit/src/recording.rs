@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use operation::OperationId;
+use telemetry::trouble::Trouble;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    appender::Appender,
+    appender::{AppendError, Appender},
     batch::{Answer, Item},
     content::Reported,
     record::Record,
@@ -34,13 +35,28 @@ pub(crate) async fn record_surely(
     shutdown: &CancellationToken,
 ) -> Recording {
     let mut pause = FIRST_PAUSE;
+    let mut trouble = Trouble::none();
     loop {
         let item = Item::Report(id, Box::new(reported.clone()));
         match appender.append(item).await {
-            Ok(Answer::Recorded(record)) => return Recording::Done(record),
+            Ok(Answer::Recorded(record)) => {
+                if let Some(so_far) = trouble.over() {
+                    tracing::info!(
+                        seconds = so_far.seconds,
+                        tries = so_far.tries,
+                        "recorded after all"
+                    );
+                }
+                return Recording::Done(record);
+            }
             Ok(_) => return Recording::Unknown,
-            Err(error) => {
-                tracing::warn!(%error, "not recorded yet");
+            // told once for the whole batch, where it failed
+            Err(error @ AppendError::Unavailable(_)) => tracing::debug!(%error, "not recorded yet"),
+            Err(error @ AppendError::Overloaded) => {
+                if let Some(so_far) = trouble.failed() {
+                    tracing::warn!(%error, seconds = so_far.seconds, tries = so_far.tries,
+                        "not recorded yet: the message is held until it is");
+                }
             }
         }
         tokio::select! {

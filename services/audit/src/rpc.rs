@@ -6,7 +6,10 @@ mod keys;
 mod ledger;
 mod settings;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use chassis::{rpc::ObserveCalls, tls::ServerTls};
@@ -19,6 +22,7 @@ use proto::{
     },
 };
 use sqlx::PgPool;
+use telemetry::trouble::{SoFar, Trouble};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -103,9 +107,25 @@ fn operator<T>(request: &Request<T>) -> Result<String, Status> {
 /// Bounds a question to the database.
 async fn in_time<T>(question: impl Future<Output = Result<T, StoreError>>) -> Result<T, RpcError> {
     match tokio::time::timeout(QUERY_TIME_OUT, question).await {
-        Ok(answer) => Ok(answer?),
+        Ok(answer) => {
+            let answer = answer?;
+            if let Some(so_far) = unanswered(Trouble::calm) {
+                tracing::info!(
+                    seconds = so_far.seconds,
+                    tries = so_far.tries,
+                    "calls are answered again"
+                );
+            }
+            Ok(answer)
+        }
         Err(_) => Err(RpcError::Slow),
     }
+}
+
+/// Calls that the database leaves without an answer: one trouble of the process, whoever calls.
+fn unanswered(tell: impl FnOnce(&mut Trouble) -> Option<SoFar>) -> Option<SoFar> {
+    static UNANSWERED: Mutex<Trouble> = Mutex::new(Trouble::none());
+    tell(&mut UNANSWERED.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Why a call is not answered.
@@ -144,7 +164,13 @@ impl From<RpcError> for Status {
         match code {
             // told once for the whole batch, where it failed
             _ if matches!(error, RpcError::Append(AppendError::Unavailable(_))) => {}
-            Code::Unavailable | Code::DataLoss | Code::Internal => {
+            Code::Unavailable => {
+                if let Some(so_far) = unanswered(Trouble::failed) {
+                    tracing::warn!(%error, ?code, seconds = so_far.seconds, tries = so_far.tries,
+                        "calls cannot be answered");
+                }
+            }
+            Code::DataLoss | Code::Internal => {
                 tracing::warn!(%error, ?code, "a call could not be answered");
             }
             _ => {}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bus::{Bus, Queue};
 use sqlx::PgPool;
+use telemetry::trouble::Trouble;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +51,7 @@ impl Sweeper {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut caught_up = CaughtUp::default();
+        let mut trouble = Trouble::none();
         loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => return Ok(()),
@@ -64,36 +66,34 @@ impl Sweeper {
             }
             // That the ledger has heard nothing of an operation says nothing while reports wait to
             // be heard: with the broker or this ledger away for a while, it may have been applied.
-            let nothing_waits = self.nothing_waits().await;
-            if caught_up.long_enough(nothing_waits, Instant::now()) {
-                self.sweep().await;
-            }
+            let swept = match self.nothing_waits().await {
+                Ok(nothing_waits) if caught_up.long_enough(nothing_waits, Instant::now()) => {
+                    self.sweep().await
+                }
+                Ok(_) => Ok(()),
+                Err(problem) => {
+                    caught_up = CaughtUp::default();
+                    Err(problem)
+                }
+            };
+            tell(&mut trouble, swept);
         }
     }
 
     /// Whether every report that has reached the broker is recorded, as far as this replica sees.
-    async fn nothing_waits(&self) -> bool {
-        match self.bus.waiting(&Queue::Outcomes).await {
-            Ok(waiting) => waiting == 0 && self.under_way.count() == 0,
-            Err(error) => {
-                tracing::warn!(%error, "not sweeping: it is not known what the broker holds");
-                false
-            }
-        }
+    async fn nothing_waits(&self) -> Result<bool, String> {
+        let waiting = self.bus.waiting(&Queue::Outcomes).await;
+        let waiting =
+            waiting.map_err(|error| format!("it is not known what the broker holds: {error}"))?;
+        Ok(waiting == 0 && self.under_way.count() == 0)
     }
 
-    async fn sweep(&self) {
+    async fn sweep(&self) -> Result<(), String> {
         let overdue = store::overdue(&self.pool, OVERDUE, AT_MOST);
         let ids = match tokio::time::timeout(QUERY_TIME_OUT, overdue).await {
             Ok(Ok(ids)) => ids,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "overdue operations could not be read");
-                return;
-            }
-            Err(_) => {
-                tracing::warn!("overdue operations could not be read in time");
-                return;
-            }
+            Ok(Err(error)) => return Err(format!("overdue operations cannot be read: {error}")),
+            Err(_) => return Err("overdue operations cannot be read in time".to_owned()),
         };
         // decided again under the lock: another replica or a late report may have been first
         let expiring = ids
@@ -105,7 +105,32 @@ impl Sweeper {
                     tracing::warn!(operation_id = %id, status = %record.status(), "nobody took it up");
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(operation_id = %id, %error, "not expired yet"),
+                Err(error) => return Err(format!("operation {id} cannot be expired: {error}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tell(trouble: &mut Trouble, swept: Result<(), String>) {
+    match swept {
+        Ok(()) => {
+            if let Some(so_far) = trouble.over() {
+                tracing::info!(
+                    seconds = so_far.seconds,
+                    tries = so_far.tries,
+                    "overdue operations are looked for again"
+                );
+            }
+        }
+        Err(problem) => {
+            if let Some(so_far) = trouble.failed() {
+                tracing::warn!(
+                    problem,
+                    seconds = so_far.seconds,
+                    tries = so_far.tries,
+                    "overdue operations are not looked for: they stay pending"
+                );
             }
         }
     }

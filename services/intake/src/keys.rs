@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -12,6 +12,7 @@ use arc_swap::{ArcSwap, Guard};
 use chassis::config::Config;
 use proto::v1;
 use sealing::PublicKeys;
+use telemetry::trouble::Trouble;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -29,12 +30,17 @@ pub(crate) enum KeysError {
 pub(crate) struct SealingKeys {
     path: PathBuf,
     keys: ArcSwap<PublicKeys>,
+    trouble: Mutex<Trouble>,
 }
 
 impl SealingKeys {
     pub(crate) async fn open(path: PathBuf) -> Result<Self, KeysError> {
         let keys = ArcSwap::from_pointee(read(&path).await?);
-        Ok(Self { path, keys })
+        Ok(Self {
+            path,
+            keys,
+            trouble: Mutex::default(),
+        })
     }
 
     pub(crate) fn current(&self) -> Guard<Arc<PublicKeys>> {
@@ -63,8 +69,17 @@ impl SealingKeys {
 
     /// Reads the file again. A file that is broken for a moment leaves the keys as they were.
     pub(crate) async fn refresh(&self) {
-        match read(&self.path).await {
+        let read = read(&self.path).await;
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match read {
             Ok(keys) => {
+                if let Some(so_far) = trouble.over() {
+                    tracing::info!(
+                        seconds = so_far.seconds,
+                        tries = so_far.tries,
+                        "the sealing keys can be read again"
+                    );
+                }
                 let (before, now) = (forests(&self.keys.load()), forests(&keys));
                 if before != now {
                     let (before, now) = (before.join(", "), now.join(", "));
@@ -72,7 +87,12 @@ impl SealingKeys {
                 }
                 self.keys.store(Arc::new(keys));
             }
-            Err(error) => tracing::warn!(%error, "the sealing keys stay as they were"),
+            Err(error) => {
+                if let Some(so_far) = trouble.failed() {
+                    tracing::warn!(%error, seconds = so_far.seconds, tries = so_far.tries,
+                        "the sealing keys stay as they were");
+                }
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::rpc::{self, LedgerChannel};
+use chassis::rpc::LedgerChannel;
 use operation::{Operation, OperationId};
 use proto::{
     FromWireError, from_micros,
@@ -13,11 +13,11 @@ use tracing::Instrument as _;
 
 use crate::standing::Standing;
 
+/// One replica of audit may be stopping, or hang: the next try reaches another. Repeating is safe: the
+/// event's identity makes it the same operation, the operation's id tells the ledger that it is this
+/// very admission, and the first end that was recorded stays.
 const ADMIT_TIME_OUT: Duration = Duration::from_secs(4);
 const QUESTION_TIME_OUT: Duration = Duration::from_secs(2);
-/// One replica of audit may be stopping: the next attempt reaches another. Repeating is safe, the
-/// event's identity makes it the same operation, and the first end that was recorded stays.
-const ATTEMPTS: usize = 3;
 /// Below the channel's own limit for an answer.
 const LONGEST_AWAIT: Duration = Duration::from_secs(8);
 
@@ -35,10 +35,10 @@ pub(crate) enum LedgerError {
 
 impl From<tonic::Status> for LedgerError {
     fn from(status: tonic::Status) -> Self {
-        if status.code() == Code::NotFound {
-            Self::Unknown
-        } else {
-            Self::Unavailable(Box::new(status))
+        match status.code() {
+            Code::NotFound => Self::Unknown,
+            Code::DeadlineExceeded => Self::TimedOut,
+            _ => Self::Unavailable(Box::new(status)),
         }
     }
 }
@@ -74,16 +74,12 @@ pub(crate) enum Admission {
 /// Clients of the ledger. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Ledger {
-    admission: AdmissionClient<LedgerChannel>,
-    ledger: LedgerClient<LedgerChannel>,
+    channel: LedgerChannel,
 }
 
 impl Ledger {
-    pub(crate) fn new(channel: LedgerChannel) -> Self {
-        Self {
-            admission: AdmissionClient::new(channel.clone()),
-            ledger: LedgerClient::new(channel),
-        }
+    pub(crate) const fn new(channel: LedgerChannel) -> Self {
+        Self { channel }
     }
 
     pub(crate) async fn admit(
@@ -91,15 +87,11 @@ impl Ledger {
         operation: &Operation,
         request: &v1::AdmitRequest,
     ) -> Result<Admission, LedgerError> {
-        let call = rpc::failover(ATTEMPTS, || {
-            let mut client = self.admission.clone();
+        let call = self.channel.failover(ADMIT_TIME_OUT, |channel| {
             let request = request.clone();
-            async move { client.admit(request).await }
+            async move { AdmissionClient::new(channel).admit(request).await }
         });
-        let response = tokio::time::timeout(ADMIT_TIME_OUT, call)
-            .await
-            .map_err(|_| LedgerError::TimedOut)??
-            .into_inner();
+        let response = call.await?.into_inner();
         match response.answer.ok_or(FromWireError::Missing("answer"))? {
             admit_response::Answer::Admitted(admitted) => Ok(Admission::New {
                 operation: Box::new(Operation {
@@ -138,15 +130,11 @@ impl Ledger {
 
     /// What is known now.
     pub(crate) async fn standing(&self, id: OperationId) -> Result<Standing, LedgerError> {
-        let call = rpc::failover(ATTEMPTS, || {
-            let mut client = self.ledger.clone();
+        let call = self.channel.failover(QUESTION_TIME_OUT, |channel| {
             let request = v1::GetOperationRequest { id: id.to_string() };
-            async move { client.get_operation(request).await }
+            async move { LedgerClient::new(channel).get_operation(request).await }
         });
-        let record = tokio::time::timeout(QUESTION_TIME_OUT, call)
-            .await
-            .map_err(|_| LedgerError::TimedOut)??
-            .into_inner();
+        let record = call.await?.into_inner();
         Ok(Standing::try_from(&record)?)
     }
 
@@ -157,7 +145,7 @@ impl Ledger {
         wait: Duration,
     ) -> Result<Standing, LedgerError> {
         let wait = wait.min(LONGEST_AWAIT);
-        let mut client = self.admission.clone();
+        let mut client = AdmissionClient::new(self.channel.clone());
         let request = v1::AwaitRequest {
             id: id.to_string(),
             wait_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
@@ -184,16 +172,13 @@ impl Ledger {
 
     /// Writes down an end that only this replica can know.
     pub(crate) async fn record(&self, report: v1::Report) -> Result<(), LedgerError> {
-        let call = rpc::failover(ATTEMPTS, || {
-            let mut client = self.admission.clone();
+        let call = self.channel.failover(ADMIT_TIME_OUT, |channel| {
             let request = v1::RecordRequest {
                 report: Some(report.clone()),
             };
-            async move { client.record(request).await }
+            async move { AdmissionClient::new(channel).record(request).await }
         });
-        tokio::time::timeout(ADMIT_TIME_OUT, call)
-            .await
-            .map_err(|_| LedgerError::TimedOut)??;
+        call.await?;
         Ok(())
     }
 }

@@ -3,12 +3,16 @@
 //! Once the ledger has an operation its passage no longer depends on the caller: it runs in a task
 //! of its own and is finished even if the connection is gone.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bus::{Destination, Message, Publisher};
 use operation::{ForestId, Operation, Outcome, Reason, Refusal};
 use prost::Message as _;
 use proto::{to_micros, v1};
+use telemetry::trouble::{SoFar, Trouble};
 use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -55,6 +59,8 @@ pub(crate) struct Passage {
     pub(crate) service: String,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
+    /// That events cannot be admitted.
+    pub(crate) unadmitted: Mutex<Trouble>,
 }
 
 impl Passage {
@@ -104,9 +110,21 @@ impl Passage {
                 .collect(),
         };
         let admission = match self.ledger.admit(&submission.operation, &request).await {
-            Ok(admission) => admission,
+            Ok(admission) => {
+                if let Some(so_far) = self.unadmitted(Trouble::calm) {
+                    tracing::info!(
+                        seconds = so_far.seconds,
+                        tries = so_far.tries,
+                        "events are admitted again"
+                    );
+                }
+                admission
+            }
             Err(error) => {
-                tracing::warn!(%error, "not admitted");
+                if let Some(so_far) = self.unadmitted(Trouble::failed) {
+                    tracing::warn!(%error, seconds = so_far.seconds, tries = so_far.tries,
+                        "not admitted: the caller is to send the event again");
+                }
                 let _ = answer.send(Err(Problem::ledger_unavailable()));
                 return;
             }
@@ -173,11 +191,21 @@ impl Passage {
         self.publish(&operation, request).await;
     }
 
+    fn unadmitted(&self, tell: impl FnOnce(&mut Trouble) -> Option<SoFar>) -> Option<SoFar> {
+        tell(
+            &mut self
+                .unadmitted
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
     /// Publishes until the broker has confirmed it or the deadline has passed. If it certainly
     /// never reached the broker, only this replica knows that nothing was written, and says so.
     async fn publish(&self, operation: &Operation, mut request: v1::Request) {
         let mut pause = FIRST_PAUSE;
         let mut tried = false;
+        let mut trouble = Trouble::none();
         let refusal = loop {
             let left = operation.remaining(OffsetDateTime::now_utc());
             let Some(time_to_live) = Duration::try_from(left).ok().filter(|left| !left.is_zero())
@@ -197,11 +225,24 @@ impl Passage {
                 time_to_live: Some(time_to_live),
             };
             match self.publisher.publish(Destination::Requests, message).await {
-                Ok(()) => return,
+                Ok(()) => {
+                    if let Some(so_far) = trouble.over() {
+                        tracing::info!(
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "published after all"
+                        );
+                    }
+                    return;
+                }
                 Err(error) => {
                     // Its twin may be on the queue: the writer must know before it judges.
                     request.perhaps_repeated |= !error.certainly_not_published();
-                    tracing::warn!(%error, perhaps_repeated = request.perhaps_repeated, "not published yet");
+                    if let Some(so_far) = trouble.failed() {
+                        tracing::warn!(%error, seconds = so_far.seconds, tries = so_far.tries,
+                            perhaps_repeated = request.perhaps_repeated,
+                            "not published yet: it is tried until the deadline");
+                    }
                 }
             }
             tokio::select! {

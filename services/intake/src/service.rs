@@ -1,6 +1,9 @@
 //! Puts the replica together: connections, reply queue, door; and takes it apart in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use access::{Gatekeeper, KeySource};
 use anyhow::Context as _;
@@ -65,6 +68,7 @@ pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
         service: settings.service.name.clone(),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
+        unadmitted: Mutex::default(),
     });
     let heart = heartbeat::Heart::new(&chassis, &bus, v1::ServiceKind::Intake)?;
     let published = Arc::clone(&keys);

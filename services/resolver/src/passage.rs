@@ -10,6 +10,7 @@ use directory::rules::Located;
 use operation::{ForestId, Operation, Outcome, Reason, Refusal, Status, Step};
 use prost::Message as _;
 use proto::v1;
+use telemetry::trouble::Trouble;
 use time::OffsetDateTime;
 use tracing::Instrument as _;
 
@@ -31,8 +32,8 @@ pub(crate) struct Passage {
 /// What is to become of the delivery.
 enum Settled {
     Done,
-    /// It is not known to be handed over: another try.
-    Again,
+    /// It is not known to be handed over, and why: another try.
+    Again(String),
 }
 
 impl Passage {
@@ -44,15 +45,31 @@ impl Passage {
                     telemetry::span::current_belongs_to(operation.id);
                     // held, not given back: the broker delivers a message once, and what is given
                     // back goes the long way round by the dead letters
-                    while let Settled::Again =
+                    let mut trouble = Trouble::none();
+                    while let Settled::Again(problem) =
                         self.resolve(request.clone(), &operation, &delivery).await
                     {
+                        if let Some(so_far) = trouble.failed() {
+                            tracing::warn!(
+                                problem,
+                                seconds = so_far.seconds,
+                                tries = so_far.tries,
+                                "not handed over yet: it is tried while the message is held"
+                            );
+                        }
                         request.perhaps_repeated = true;
                         tokio::time::sleep(HAND_OVER_AGAIN_AFTER).await;
                         if !delivery.is_held() {
                             tracing::info!("left to whoever has the request now");
                             return;
                         }
+                    }
+                    if let Some(so_far) = trouble.over() {
+                        tracing::info!(
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "handed over after all"
+                        );
                     }
                 }
                 Err(problem) => {
@@ -217,8 +234,9 @@ impl Passage {
                 Settled::Done
             }
             (recorded, handed_over) => {
-                tracing::warn!(?recorded, ?handed_over, "not handed over yet");
-                Settled::Again
+                let problems = [recorded.err(), handed_over.err()].into_iter().flatten();
+                let problems: Vec<_> = problems.map(|error| error.to_string()).collect();
+                Settled::Again(problems.join("; "))
             }
         }
     }

@@ -4,13 +4,14 @@ use std::{
     collections::BTreeSet,
     fs,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
 use operation::ForestId;
 use sealing::{Binding, Contents, KeyError, OpenError, PrivateKeys, SealedPassword};
+use telemetry::trouble::Trouble;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,7 @@ pub(crate) struct Keys {
     directory: PathBuf,
     in_force: ArcSwap<PrivateKeys>,
     read: Mutex<Files>,
+    trouble: Mutex<Trouble>,
 }
 
 impl Keys {
@@ -35,6 +37,7 @@ impl Keys {
             directory,
             in_force,
             read: Mutex::new(files),
+            trouble: Mutex::default(),
         })
     }
 
@@ -73,6 +76,7 @@ impl Keys {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let now = files(&self.directory);
         if *read == now {
+            self.tell_mended();
             return;
         }
         match PrivateKeys::from_directory(&self.directory) {
@@ -86,11 +90,31 @@ impl Keys {
                 for kid in before.difference(&after) {
                     tracing::info!(kid, "a private key was taken away");
                 }
+                self.tell_mended();
                 self.in_force.store(Arc::new(keys));
                 *read = now;
             }
-            Err(error) => tracing::warn!(%error, "the private keys stay as they were"),
+            Err(error) => {
+                if let Some(so_far) = self.trouble().failed() {
+                    tracing::warn!(%error, seconds = so_far.seconds, tries = so_far.tries,
+                        "the private keys stay as they were");
+                }
+            }
         }
+    }
+
+    fn tell_mended(&self) {
+        if let Some(so_far) = self.trouble().over() {
+            tracing::info!(
+                seconds = so_far.seconds,
+                tries = so_far.tries,
+                "the private keys can be read again"
+            );
+        }
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at the folder every now and then until shutdown.

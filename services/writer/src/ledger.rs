@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use chassis::rpc;
+use chassis::rpc::LedgerChannel;
 use operation::{OperationId, Status};
 use proto::v1::{self, ledger_client::LedgerClient};
-use tonic::{Code, Request};
+use tonic::Code;
 
 use crate::decide::Precedent;
 
-const TIME_OUT: Duration = Duration::from_secs(3);
-const ATTEMPTS: usize = 3;
+/// For all tries together.
+const TIME_OUT: Duration = Duration::from_secs(4);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
-    client: LedgerClient<rpc::LedgerChannel>,
+    channel: LedgerChannel,
 }
 
 /// What is known of the operation itself and of others on its account.
@@ -24,10 +24,8 @@ pub(crate) struct Standing {
 }
 
 impl Ledger {
-    pub(crate) fn new(channel: rpc::LedgerChannel) -> Self {
-        Self {
-            client: LedgerClient::new(channel),
-        }
+    pub(crate) const fn new(channel: LedgerChannel) -> Self {
+        Self { channel }
     }
 
     /// # Errors
@@ -37,18 +35,17 @@ impl Ledger {
         id: OperationId,
         target: &v1::Target,
     ) -> Result<Standing, String> {
-        let response = rpc::failover(ATTEMPTS, || {
-            let mut client = self.client.clone();
-            let mut request = Request::new(v1::PrecedentsRequest {
+        let call = self.channel.failover(TIME_OUT, |channel| {
+            let request = v1::PrecedentsRequest {
                 operation_id: id.to_string(),
                 target: Some(target.clone()),
-            });
-            request.set_timeout(TIME_OUT);
-            async move { client.precedents(request).await }
-        })
-        .await
-        .map_err(|status| status.to_string())?
-        .into_inner();
+            };
+            async move { LedgerClient::new(channel).precedents(request).await }
+        });
+        let response = call
+            .await
+            .map_err(|status| status.to_string())?
+            .into_inner();
         let precedents = response
             .precedents
             .iter()
@@ -65,14 +62,11 @@ impl Ledger {
 
     /// Whether an operation has ended; one the ledger does not know has.
     pub(crate) async fn has_ended(&self, id: OperationId) -> Result<bool, String> {
-        let answer = rpc::failover(ATTEMPTS, || {
-            let mut client = self.client.clone();
-            let mut request = Request::new(v1::GetOperationRequest { id: id.to_string() });
-            request.set_timeout(TIME_OUT);
-            async move { client.get_operation(request).await }
-        })
-        .await;
-        match answer {
+        let call = self.channel.failover(TIME_OUT, |channel| {
+            let request = v1::GetOperationRequest { id: id.to_string() };
+            async move { LedgerClient::new(channel).get_operation(request).await }
+        });
+        match call.await {
             Ok(record) => Ok(record.into_inner().status() != v1::Status::Pending),
             Err(status) if status.code() == Code::NotFound => Ok(true),
             Err(status) => Err(status.to_string()),

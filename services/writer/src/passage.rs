@@ -15,6 +15,7 @@ use operation::{Applied, DomainName, ForestId, Outcome, Reason, Refusal, Status}
 use prost::Message as _;
 use proto::v1;
 use sealing::{Binding, Contents, SealedPassword};
+use telemetry::trouble::Trouble;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 use tracing::Instrument as _;
@@ -204,14 +205,31 @@ impl Passage {
 
     /// Operations on one person end in the order of their admission.
     async fn let_end(&self, earlier: operation::OperationId, operation: &operation::Operation) {
+        let mut trouble = Trouble::none();
         loop {
             match self.ledger.has_ended(earlier).await {
-                Ok(true) => return,
-                Ok(false) => {}
-                Err(problem) => tracing::warn!(
-                    problem,
-                    "the ledger cannot be asked for an earlier operation"
-                ),
+                Ok(ended) => {
+                    if let Some(so_far) = trouble.over() {
+                        tracing::info!(
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "the ledger can be asked again"
+                        );
+                    }
+                    if ended {
+                        return;
+                    }
+                }
+                Err(problem) => {
+                    if let Some(so_far) = trouble.failed() {
+                        tracing::warn!(
+                            problem,
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "the ledger cannot be asked for an earlier operation yet"
+                        );
+                    }
+                }
             }
             if operation.remaining(OffsetDateTime::now_utc()).is_zero() {
                 return;

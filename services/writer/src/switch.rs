@@ -14,7 +14,6 @@ use proto::{
 };
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
-use tonic::Request;
 use tracing::Instrument as _;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -97,19 +96,18 @@ impl Switch {
 
     /// Asks every second until shutdown.
     pub(crate) async fn follow(&self, channel: LedgerChannel, shutdown: CancellationToken) {
-        let mut client = SettingsClient::new(channel);
         loop {
-            let mut request = Request::new(v1::GetSettingsRequest {});
-            request.set_timeout(TIME_OUT);
-            let asked = client
-                .get_settings(request)
+            let asked = channel
+                .failover(TIME_OUT, |channel| async {
+                    let request = v1::GetSettingsRequest {};
+                    SettingsClient::new(channel).get_settings(request).await
+                })
                 .instrument(telemetry::span::unrecorded());
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                answer = tokio::time::timeout(TIME_OUT, asked) => match answer {
-                    Ok(Ok(values)) => self.take(values.get_ref()),
-                    Ok(Err(status)) => tracing::debug!(%status, "the settings could not be asked for"),
-                    Err(_) => tracing::debug!("the settings were asked for in vain"),
+                answer = asked => match answer {
+                    Ok(values) => self.take(values.get_ref()),
+                    Err(status) => tracing::debug!(%status, "the settings could not be asked for"),
                 },
             }
             tokio::select! {

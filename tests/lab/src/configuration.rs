@@ -129,7 +129,6 @@ pub(crate) fn write<'a>(
         "service": { "shutdown_grace_seconds": 10 },
         "telemetry": {
             "log_format": "json",
-            "log_filter": "info",
             "otlp_endpoint": format!("http://127.0.0.1:{TRACES_PORT}"),
         },
         "broker": {

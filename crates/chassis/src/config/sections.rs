@@ -142,8 +142,9 @@ fn local(port: u16) -> SocketAddr {
 #[serde(default, deny_unknown_fields)]
 pub struct Telemetry {
     pub log_format: LogFormat,
-    /// A `tracing` filter such as `info,lapin=warn`.
-    pub log_filter: String,
+    /// A `tracing` filter such as `debug,lapin=error`. Without it, and without `RUST_LOG`,
+    /// [`LOG_FILTER`](crate::telemetry::LOG_FILTER) holds.
+    pub log_filter: Option<String>,
     /// OTLP over gRPC; without it no trace is recorded.
     pub otlp_endpoint: Option<String>,
     /// How many of the traces that begin here are recorded, from 0 to 1. One that a caller began is
@@ -155,7 +156,7 @@ impl Default for Telemetry {
     fn default() -> Self {
         Self {
             log_format: LogFormat::Auto,
-            log_filter: "info".to_owned(),
+            log_filter: None,
             otlp_endpoint: None,
             trace_sample_ratio: 1.0,
         }

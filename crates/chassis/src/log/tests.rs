@@ -77,6 +77,30 @@ fn a_line_without_an_operation_claims_none() {
 }
 
 #[test]
+fn a_line_of_what_nobody_records_bears_no_trace() {
+    let text = written(Form::Json, || {
+        let probe = span::unrecorded();
+        let call = probe.in_scope(|| span::rpc_client("/writeback.v1.Ledger/GetOperation"));
+        for span in [probe, call] {
+            span.in_scope(|| tracing::warn!("no answer"));
+        }
+        // and not where it was sent to
+        let mut headers = http::HeaderMap::new();
+        let nobody = format!("00-{}-{}-00", "f".repeat(32), "f".repeat(16));
+        headers.insert("traceparent", nobody.parse().unwrap());
+        let propagator = opentelemetry_sdk::propagation::TraceContextPropagator::new();
+        opentelemetry::global::set_text_map_propagator(propagator);
+        span::rpc_server("/writeback.v1.Ledger/GetOperation", &headers)
+            .in_scope(|| tracing::warn!("the database is away"));
+    });
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(
+        !text.contains("trace_id") && !text.contains("span_id"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_line_of_text_is_for_reading() {
     let text = written(Form::Text { colours: false }, in_doubt);
     assert!(

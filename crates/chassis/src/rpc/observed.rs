@@ -10,9 +10,11 @@ use std::{
 use http::{HeaderMap, Request, Response};
 use opentelemetry::{KeyValue, metrics::Histogram};
 use telemetry::{context, metric, span};
-use tonic::{Code, body::Body, transport::Channel};
+use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service, ServiceExt as _};
 use tracing::Instrument as _;
+
+use super::replicas::{Chosen, Replicas};
 
 type Answering<R, E> = Pin<Box<dyn Future<Output = Result<R, E>> + Send>>;
 
@@ -51,28 +53,45 @@ impl<F: FnOnce(i32)> Drop for Ending<F> {
 ///
 /// Nobody keeps one that was replaced longer than for a call: without its last user it ends what it was given and closes.
 #[derive(Debug, Clone)]
-pub struct LedgerChannel(Arc<RwLock<Channel>>);
+pub struct LedgerChannel {
+    replicas: Arc<RwLock<Replicas>>,
+    /// For a call that is given to this one.
+    chosen: Option<Chosen>,
+}
 
 impl LedgerChannel {
-    pub(super) fn new(channel: Channel) -> Self {
-        Self(Arc::new(RwLock::new(channel)))
+    pub(super) fn new(replicas: Replicas) -> Self {
+        Self {
+            replicas: Arc::new(RwLock::new(replicas)),
+            chosen: None,
+        }
     }
 
-    pub(super) fn replace(&self, channel: Channel) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = channel;
+    pub(super) fn replace(&self, replicas: Replicas) {
+        *self
+            .replicas
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = replicas;
     }
 
-    fn newest(&self) -> Channel {
-        self.0
-            .read()
+    pub(super) fn choose(&self, tried: &[Chosen]) -> Option<Chosen> {
+        let replicas = self.replicas.read();
+        replicas
             .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+            .choose(tried)
+    }
+
+    pub(super) fn over(&self, chosen: Chosen) -> Self {
+        Self {
+            replicas: Arc::clone(&self.replicas),
+            chosen: Some(chosen),
+        }
     }
 }
 
 impl Service<Request<Body>> for LedgerChannel {
     type Response = Response<Body>;
-    type Error = tonic::transport::Error;
+    type Error = tower::BoxError;
     type Future = Answering<Self::Response, Self::Error>;
 
     /// Each call waits for its own channel.
@@ -82,19 +101,27 @@ impl Service<Request<Body>> for LedgerChannel {
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let span = span::rpc_client(request.uri().path());
+        let chosen = self.chosen.take().or_else(|| self.choose(&[]));
         let answering = span.in_scope(|| {
             context::inject_http(request.headers_mut());
-            self.newest().oneshot(request)
+            let chosen = chosen.as_ref();
+            chosen.map(|chosen| chosen.channel.clone().oneshot(request))
         });
         let observed = span.clone();
         let ending = Ending::new(move |code| span::rpc_answered_client(&observed, code));
         let call = async move {
+            let (Some(chosen), Some(answering)) = (chosen, answering) else {
+                return Err(Status::unavailable("no replica is known").into());
+            };
             let answer = answering.await;
-            ending.with(match &answer {
-                Ok(response) => status(response.headers()),
-                Err(_) => Code::Unavailable.into(),
+            ending.with(if let Ok(response) = &answer {
+                chosen.answered();
+                status(response.headers())
+            } else {
+                chosen.lost();
+                Code::Unavailable.into()
             });
-            answer
+            Ok(answer?)
         };
         Box::pin(call.instrument(span))
     }

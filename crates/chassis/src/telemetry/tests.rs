@@ -118,3 +118,30 @@ fn the_callers_choice_is_kept() {
     assert!(root.span_context().is_valid());
     assert!(!root.span_context().is_sampled());
 }
+
+#[test]
+fn the_broker_s_client_is_quiet_unless_somebody_asks() {
+    let configured = |filter: Option<&str>| Settings {
+        log_filter: filter.map(str::to_owned),
+        ..Settings::default()
+    };
+    assert_eq!(filter(&configured(None), None), LOG_FILTER);
+    assert_eq!(filter(&configured(None), Some("")), LOG_FILTER);
+    assert_eq!(filter(&configured(None), Some("debug")), "debug");
+    assert_eq!(filter(&configured(Some("info")), Some("debug")), "info");
+    let shown = |filter: &str| {
+        let subscriber = tracing_subscriber::registry().with(
+            logged(
+                tracing_subscriber::fmt::layer().with_writer(std::io::sink),
+                filter,
+            )
+            .unwrap(),
+        );
+        tracing::subscriber::with_default(subscriber, || {
+            let lapin = tracing::enabled!(target: "lapin::channels", Level::ERROR);
+            (lapin, tracing::enabled!(Level::INFO))
+        })
+    };
+    assert_eq!(shown(LOG_FILTER), (false, true));
+    assert_eq!(shown("info"), (true, true));
+}

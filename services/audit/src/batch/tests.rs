@@ -96,6 +96,10 @@ fn a_repeat_is_published_again_only_while_nothing_is_known_of_the_first() {
     let mut batch = batch();
     let first = admission(1, "ana@corp.example.com");
     admit(&mut batch, first.clone());
+    assert!(
+        again(&mut batch, first.clone()),
+        "the same admission, whose answer was lost: nobody has published it"
+    );
     let mut repeat = first;
     repeat.id = OperationId::from_uuid(Uuid::from_u128(9));
     assert!(!again(&mut batch, repeat.clone()), "too early");

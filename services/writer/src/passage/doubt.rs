@@ -6,6 +6,7 @@ use directory::{Account, PwdLastSet, rules::is_expired_at_once};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::{Applied, Outcome, Reason, Refusal, Status};
 use sealing::Contents;
+use telemetry::trouble::Trouble;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{ASK_AGAIN_AFTER, End, Passage};
@@ -96,6 +97,7 @@ impl Passage {
     ) -> Option<Box<Account>> {
         let mut asked = BTreeSet::new();
         let mut looks = FuturesUnordered::new();
+        let mut trouble = Trouble::none();
         loop {
             // more may have become known meanwhile
             for controller in domain.directory.perhaps_written_at() {
@@ -110,7 +112,13 @@ impl Passage {
                 Some(Shown::Written(account)) => return Some(account),
                 Some(Shown::NotWritten | Shown::Gone) => {}
                 None if asked.is_empty() => {
-                    tracing::warn!("in doubt, and no domain controller is known yet");
+                    if let Some(so_far) = trouble.failed() {
+                        tracing::warn!(
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "in doubt, and no domain controller is known yet"
+                        );
+                    }
                     sleep(ASK_AGAIN_AFTER).await;
                 }
                 None => return None,
@@ -154,15 +162,29 @@ impl Passage {
         work: &Work,
         controller: &str,
     ) -> Option<Option<Account>> {
+        let mut trouble = Trouble::none();
         loop {
             let directory = &domain.directory;
             match directory
                 .read_account_at(work.object_guid, controller)
                 .await
             {
-                Ok(account) => return Some(account),
+                Ok(account) => {
+                    if let Some(so_far) = trouble.over() {
+                        tracing::info!(
+                            controller,
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "the account can be read again"
+                        );
+                    }
+                    return Some(account);
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "in doubt, and the account cannot be read yet");
+                    if let Some(so_far) = trouble.failed() {
+                        tracing::warn!(controller, %error, seconds = so_far.seconds, tries = so_far.tries,
+                            "in doubt, and the account cannot be read yet: the message is held until it can");
+                    }
                 }
             }
             let known = directory.perhaps_written_at();
@@ -187,6 +209,7 @@ impl Passage {
         if !is_set_since_admission_perhaps(&work.operation, account, &clock, self.rules) {
             return false;
         }
+        let mut trouble = Trouble::none();
         loop {
             let opens = domain
                 .directory
@@ -198,10 +221,20 @@ impl Passage {
                 .await;
             match opens {
                 Ok(opens) => {
+                    if let Some(so_far) = trouble.over() {
+                        tracing::info!(
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "the password could be tried"
+                        );
+                    }
                     return happened(&work.operation, account, Some(opens), &clock, self.rules);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "in doubt, and the password cannot be tried yet");
+                    if let Some(so_far) = trouble.failed() {
+                        tracing::warn!(%error, seconds = so_far.seconds, tries = so_far.tries,
+                            "in doubt, and the password cannot be tried yet");
+                    }
                 }
             }
             sleep(ASK_AGAIN_AFTER).await;
@@ -209,11 +242,28 @@ impl Passage {
     }
 
     pub(super) async fn status_in_ledger(&self, work: &Work) -> Status {
+        let mut trouble = Trouble::none();
         loop {
             match self.ledger.standing(work.operation.id, &work.target).await {
-                Ok(standing) => return standing.status,
+                Ok(standing) => {
+                    if let Some(so_far) = trouble.over() {
+                        tracing::info!(
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "the ledger can be asked again"
+                        );
+                    }
+                    return standing.status;
+                }
                 Err(problem) => {
-                    tracing::warn!(problem, "in doubt, and the ledger cannot be asked yet");
+                    if let Some(so_far) = trouble.failed() {
+                        tracing::warn!(
+                            problem,
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "in doubt, and the ledger cannot be asked yet"
+                        );
+                    }
                 }
             }
             sleep(ASK_AGAIN_AFTER).await;

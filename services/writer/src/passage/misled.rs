@@ -5,6 +5,7 @@ use bus::{Delivery, Destination, Message};
 use operation::{Reason, Status};
 use prost::Message as _;
 use proto::v1;
+use telemetry::trouble::Trouble;
 use time::OffsetDateTime;
 use tokio::time::sleep;
 
@@ -44,6 +45,7 @@ impl Passage {
             steps: work.steps,
             ..request
         };
+        let mut trouble = Trouble::none();
         while delivery.is_held() {
             let remaining = work.operation.remaining(OffsetDateTime::now_utc());
             let message = Message {
@@ -54,10 +56,22 @@ impl Passage {
                 time_to_live: Some(remaining.try_into().unwrap_or_default()),
             };
             match self.publisher.publish(Destination::Requests, message).await {
-                Ok(()) => return,
+                Ok(()) => {
+                    if let Some(so_far) = trouble.over() {
+                        tracing::info!(
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "given back after all"
+                        );
+                    }
+                    return;
+                }
                 Err(error) => {
                     request.perhaps_repeated |= !error.certainly_not_published();
-                    tracing::warn!(%error, "not given back yet");
+                    if let Some(so_far) = trouble.failed() {
+                        tracing::warn!(%error, seconds = so_far.seconds, tries = so_far.tries,
+                            "not given back yet: it is tried while the message is held");
+                    }
                 }
             }
             sleep(ASK_AGAIN_AFTER).await;

@@ -7,6 +7,7 @@ use crate::{
     ALONE,
     errand::{End, prepare_everywhere, send_disturbed, settle},
     parts, people,
+    told::Logs,
 };
 
 #[tokio::test]
@@ -14,6 +15,7 @@ async fn every_operation_has_one_end_though_the_broker_is_killed() -> anyhow::Re
     let _alone = ALONE.lock().await;
     let world = World::enter().await?;
     let errands = prepare_everywhere(&world, people::UNDER_WAY).await?;
+    let logs = Logs::from_now_on()?;
     let told = send_disturbed(&world, &errands, async || {
         let broker = parts::infrastructure("rabbitmq")?;
         parts::signal("-KILL", &broker)?;
@@ -25,6 +27,11 @@ async fn every_operation_has_one_end_though_the_broker_is_killed() -> anyhow::Re
         ends.contains(&End::Applied),
         "none was carried out: {ends:?}"
     );
+    logs.tell_each_state_once()?;
+    for message in ["broker connected again", "consuming again"] {
+        let told = logs.with_message(message)?;
+        ensure!(!told.is_empty(), "nobody said: {message}");
+    }
     // and the product works again
     let errands = prepare_everywhere(&world, people::AFTERWARDS).await?;
     let told = send_disturbed(&world, &errands, async || Ok(())).await?;

@@ -9,6 +9,7 @@ use crate::{
     ALONE,
     errand::{End, prepare_everywhere, send_disturbed, settle},
     parts, people,
+    told::Logs,
 };
 
 #[tokio::test]
@@ -16,6 +17,7 @@ async fn nothing_is_carried_out_while_the_ledger_cannot_be_written() -> anyhow::
     let _alone = ALONE.lock().await;
     let world = World::enter().await?;
     let errands = prepare_everywhere(&world, people::UNDER_WAY).await?;
+    let logs = Logs::from_now_on()?;
     let stopped = parts::Stopped::stop(parts::infrastructure("postgres")?)?;
     let answers = join_all(errands.iter().map(|errand| errand.send_once(&world))).await;
     for answer in answers {
@@ -34,6 +36,9 @@ async fn nothing_is_carried_out_while_the_ledger_cannot_be_written() -> anyhow::
     }
     drop(stopped);
     parts::all_ready().await?;
+    logs.tell_each_state_once()?;
+    let back = logs.with_message("in touch with the database again")?;
+    ensure!(!back.is_empty(), "nobody said that the database is back");
     // What the database was asked before it stood still may be carried out when it wakes: the event
     // is then admitted though nobody was told, and if it comes again before it may be published a
     // second time, nobody takes it up. It expires, and nothing has been changed.

@@ -17,6 +17,7 @@ mod database;
 mod domains;
 mod errand;
 mod forests;
+mod hung;
 mod ledger;
 mod people;
 mod permissions;
@@ -27,6 +28,7 @@ mod services;
 mod settings;
 mod status;
 mod switch;
+mod told;
 mod walls;
 mod writers;
 

@@ -11,6 +11,7 @@ use crate::{
     ALONE,
     errand::{End, prepare, send_disturbed, settle},
     parts, people,
+    told::Logs,
 };
 
 /// Far less than any time-out towards a domain controller.
@@ -46,6 +47,7 @@ async fn a_forest_that_stands_still_holds_up_no_other() -> anyhow::Result<()> {
     let meanwhile = prepare(&world, ill, people::AFTERWARDS, IN_TIME).await?;
     let unaffected = prepare(&world, well, people::UNDER_WAY, IN_TIME).await?;
 
+    let logs = Logs::from_now_on()?;
     let mut stopped = None;
     let told_before = send_disturbed(&world, &before, async || {
         stopped = Some(parts::Stopped::stop(parts::infrastructure(&format!(
@@ -88,5 +90,5 @@ async fn a_forest_that_stands_still_holds_up_no_other() -> anyhow::Result<()> {
     settle(&world, &before, &told_before).await?;
     settle(&world, &meanwhile, &told_meanwhile).await?;
     settle(&world, &unaffected, &told_unaffected).await?;
-    Ok(())
+    logs.tell_each_state_once()
 }

@@ -70,10 +70,9 @@ async fn a_call_is_in_the_callers_trace() {
             .add_service(TraceServiceServer::new(called.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener)),
     );
-    let channel = Endpoint::from_shared(format!("http://{address}"))
-        .unwrap()
-        .connect_lazy();
-    let mut client = TraceServiceClient::new(LedgerChannel::new(channel));
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let channel = LedgerChannel::new(Replicas::new(vec![endpoint]));
+    let mut client = TraceServiceClient::new(channel);
     let request = tracing::info_span!("request");
     let asked = async {
         client
