@@ -183,7 +183,9 @@ fn allowed(label: &str, value: &str, lab: &Lab) -> bool {
         }
         "domain" => lab.forests.iter().any(|forest| forest.domain == value),
         "service" => KINDS.contains(&value),
-        "part" => one_of(&["all", "broker", "ledger", "forest"]) || KINDS.contains(&value),
+        "part" => {
+            one_of(&["all", "broker", "ledger", "outcomes", "forest"]) || KINDS.contains(&value)
+        }
         "what" => one_of(&["everybody", "changes"]),
         "by" => one_of(&["index", "search"]),
         "service_name" => KINDS
