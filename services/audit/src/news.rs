@@ -164,7 +164,7 @@ impl News {
                 Err(_quiet) => {}
             }
             self.gather().await;
-            while listener.next_buffered().is_some() {}
+            take_all(&mut listener).await?;
         }
     }
 
@@ -241,6 +241,16 @@ impl News {
 
 fn lock(trouble: &Mutex<Trouble>) -> MutexGuard<'_, Trouble> {
     trouble.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What was told meanwhile waits in the socket: one look at the database serves all of it.
+async fn take_all(listener: &mut PgListener) -> Result<(), sqlx::Error> {
+    while let Ok(told) = tokio::time::timeout(Duration::ZERO, listener.try_recv()).await {
+        if told?.is_none() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
