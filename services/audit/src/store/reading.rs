@@ -8,6 +8,9 @@ use uuid::Uuid;
 use super::{EntryRow, StoreError};
 use crate::{observe::PendingNow, record::Record, row::Row, settings::Settings};
 
+/// A minute, in microseconds.
+const LATELY: i64 = 60_000_000;
+
 /// The head as it is stored.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct Head {
@@ -164,15 +167,18 @@ pub(crate) async fn overdue(
 }
 
 /// How many operations have not ended, and how long ago the oldest of them was admitted, by the forest
-/// they were handed to; empty while that is not known.
+/// they were handed to; empty while that is not known. A forest that had work lately is among them
+/// although nothing of it is pending: that it has none is known too.
 pub(crate) async fn pending(
     executor: impl PgExecutor<'_>,
 ) -> Result<Vec<(String, PendingNow)>, StoreError> {
     let pending: Vec<(String, i64, i64)> = sqlx::query_as(
-        "SELECT COALESCE(forest, ''), count(*), \
-         (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - min(admitted_at) \
-         FROM operations WHERE status = 'pending' GROUP BY forest",
+        "WITH now AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS at) \
+         SELECT COALESCE(forest, ''), count(*) FILTER (WHERE status = 'pending'), \
+         COALESCE(max(now.at - admitted_at) FILTER (WHERE status = 'pending'), 0) \
+         FROM operations, now WHERE status = 'pending' OR admitted_at >= now.at - $1 GROUP BY forest",
     )
+    .bind(LATELY)
     .fetch_all(executor)
     .await?;
     let now = |(forest, operations, oldest_micros)| {
