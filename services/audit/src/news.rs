@@ -3,11 +3,7 @@
 //! Entries are committed in the order of their numbers (whoever appends holds the head), so reading
 //! everything after the last one seen misses nothing, also after a lost connection.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chain::{Entry, Tip};
 use proto::v1;
@@ -106,26 +102,24 @@ impl News {
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
         let mut seen: Option<Tip> = None;
-        let trouble = Mutex::new(Trouble::none());
-        let tell = |well| {
-            if well && let Some(so_far) = lock(&trouble).over() {
-                tracing::info!(
-                    seconds = so_far.seconds,
-                    tries = so_far.tries,
-                    "in touch with the database again"
-                );
-            }
-            ready(well);
-        };
+        let mut trouble = Trouble::none();
         loop {
-            let listening = self.listen(&pool, &mut seen, &tell);
+            let answers = || {
+                if let Some(so_far) = trouble.over() {
+                    tracing::info!(
+                        seconds = so_far.seconds,
+                        tries = so_far.tries,
+                        "in touch with the database again"
+                    );
+                }
+                ready(true);
+            };
             let error = tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
-                Err(error) = listening => error,
+                Err(error) = self.listen(&pool, &mut seen, answers) => error,
             };
-            tell(false);
-            let due = lock(&trouble).failed();
-            if let Some(so_far) = due {
+            ready(false);
+            if let Some(so_far) = trouble.failed() {
                 tracing::warn!(%error, seconds = so_far.seconds, tries = so_far.tries,
                     "lost touch with the database: not ready until it answers");
             }
@@ -140,7 +134,7 @@ impl News {
         &self,
         pool: &PgPool,
         seen: &mut Option<Tip>,
-        ready: &(impl Fn(bool) + Send + Sync),
+        mut answers: impl FnMut() + Send,
     ) -> Result<std::convert::Infallible, StoreError> {
         let connecting = async {
             let mut listener = PgListener::connect_with(pool).await?;
@@ -155,7 +149,7 @@ impl News {
             tokio::time::timeout(LISTEN_TIME_OUT, self.catch_up(pool, seen))
                 .await
                 .map_err(|_| sqlx::Error::PoolTimedOut)??;
-            ready(true);
+            answers();
             // Ok(None): the connection was lost and made again; in both cases there may be news
             match tokio::time::timeout(QUIET, listener.try_recv()).await {
                 Ok(received) => {
@@ -237,10 +231,6 @@ impl News {
             }
         });
     }
-}
-
-fn lock(trouble: &Mutex<Trouble>) -> MutexGuard<'_, Trouble> {
-    trouble.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What was told meanwhile waits in the socket: one look at the database serves all of it.
