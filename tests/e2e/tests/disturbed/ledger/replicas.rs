@@ -187,6 +187,21 @@ impl OwnLedger {
         Ctl::of_the_lab()?.json(&[&asked, more].concat()).await
     }
 
+    /// Switches writeback on or off: an entry more.
+    pub(super) async fn switch(&self, value: &str) -> anyhow::Result<()> {
+        let replica = self.replicas.first().context("no replica")?;
+        let asked = [
+            "--audit",
+            &replica.grpc,
+            "settings",
+            "set",
+            "writeback",
+            value,
+        ];
+        Ctl::of_the_lab()?.run(&asked).await?.expect(0)?;
+        Ok(())
+    }
+
     /// One after the other, as the superuser, committed together.
     pub(super) async fn execute(&self, statements: &[&str]) -> anyhow::Result<()> {
         let mut transaction = self.database.begin().await?;

@@ -300,20 +300,7 @@ async fn an_earlier_ledger_put_back_whole_is_found_by_who_remembers() -> anyhow:
     fill().await?;
     let mut own = OwnLedger::copy().await?;
     keep(&own).await?;
-    let set = async |own: &OwnLedger, value: &str| -> anyhow::Result<()> {
-        let replica = own.replicas.first().context("no replica")?;
-        let asked = [
-            "--audit",
-            &replica.grpc,
-            "settings",
-            "set",
-            "writeback",
-            value,
-        ];
-        Ctl::of_the_lab()?.run(&asked).await?.expect(0)?;
-        Ok(())
-    };
-    set(&own, "off").await?;
+    own.switch("off").await?;
     let checkpoint = {
         let (_, verified) = own.verify(&[]).await?;
         let (entries, head) = (&verified["entries"], verified["head"].as_str());
@@ -342,7 +329,7 @@ async fn an_earlier_ledger_put_back_whole_is_found_by_who_remembers() -> anyhow:
         "{verified}"
     );
     // as long as before, with another story
-    set(&own, "off").await?;
+    own.switch("off").await?;
     let (code, verified) = own.verify(&["--checkpoint", &checkpoint]).await?;
     ensure!(
         code == 1 && findings(&verified).contains("another than the checkpoint saw"),

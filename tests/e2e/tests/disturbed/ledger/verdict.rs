@@ -45,20 +45,6 @@ async fn everybody_tells(own: &OwnLedger, findings: f64) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn settings(own: &OwnLedger, value: &str) -> anyhow::Result<()> {
-    let replica = own.replicas.first().context("no replica")?;
-    let asked = [
-        "--audit",
-        &replica.grpc,
-        "settings",
-        "set",
-        "writeback",
-        value,
-    ];
-    Ctl::of_the_lab()?.run(&asked).await?.expect(0)?;
-    Ok(())
-}
-
 #[tokio::test]
 async fn what_was_found_outlives_the_replicas_until_nothing_is_found() -> anyhow::Result<()> {
     let _alone = ALONE.lock().await;
@@ -73,8 +59,8 @@ async fn what_was_found_outlives_the_replicas_until_nothing_is_found() -> anyhow
         })
         .await?;
     }
-    settings(&own, "off").await?;
-    settings(&own, "on").await?;
+    own.switch("off").await?;
+    own.switch("on").await?;
     let (code, _) = own.verify(&[]).await?;
     assert_eq!(code, 0);
     everybody_tells(&own, 0.0).await?;
@@ -103,7 +89,7 @@ async fn what_was_found_outlives_the_replicas_until_nothing_is_found() -> anyhow
 async fn a_signed_checkpoint_that_is_missed_is_told_and_a_bare_one_is_not() -> anyhow::Result<()> {
     let _alone = ALONE.lock().await;
     let mut own = OwnLedger::empty(1).await?;
-    settings(&own, "off").await?;
+    own.switch("off").await?;
     own.execute(&[
         "CREATE SCHEMA kept",
         "CREATE TABLE kept.entries AS TABLE public.entries",
@@ -111,7 +97,7 @@ async fn a_signed_checkpoint_that_is_missed_is_told_and_a_bare_one_is_not() -> a
         "CREATE TABLE kept.settings AS TABLE public.settings",
     ])
     .await?;
-    settings(&own, "on").await?;
+    own.switch("on").await?;
     let folder = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
     fs::create_dir(&folder)?;
     let folder_name = folder.to_str().context("no name")?.to_owned();
