@@ -147,8 +147,8 @@ fn each_right_counts_where_it_is_used() {
     }
 }
 
-#[test]
-fn without_unexpire_the_answer_says_what_it_is_worth() {
+/// What is to be known of what would be done, where everybody is in scope and protected accounts are left alone.
+fn notes_on(act: Act, person: &Portrait) -> Vec<String> {
     let scope = Scope::new(&[], &[]).unwrap();
     let terms = Terms {
         scope: &scope,
@@ -158,8 +158,13 @@ fn without_unexpire_the_answer_says_what_it_is_worth() {
         users_hints: PolicyHints::Never,
         administrators_hints: PolicyHints::Never,
     };
+    foretell(act, person, &terms, NOW).unwrap()
+}
+
+#[test]
+fn without_unexpire_the_answer_says_what_it_is_worth() {
     let person = without(Right::UnexpirePassword);
-    let notes = |act| foretell(act, &person, &terms, NOW).unwrap();
+    let notes = |act| notes_on(act, &person);
     assert_eq!(notes(Act::ResetByUser), [EXPIRED_AT_ONCE]);
     assert!(notes(Act::ResetToBeChanged).is_empty());
     assert!(notes(Act::Unlock).is_empty());
@@ -208,17 +213,8 @@ fn the_states_of_an_account_count_as_they_do_for_the_writer() {
 fn a_policy_that_cannot_be_read_is_not_taken_for_one_that_allows() {
     let mut person = person();
     person.policy.rules = None;
-    let scope = Scope::new(&[], &[]).unwrap();
-    let terms = Terms {
-        scope: &scope,
-        own_accounts: &OwnAccounts::new([]),
-        users_reach_protected: false,
-        administrators_reach_protected: false,
-        users_hints: PolicyHints::Never,
-        administrators_hints: PolicyHints::Never,
-    };
     for (act, is_noted) in [(Act::Change, true), (Act::Unlock, false)] {
-        let notes = foretell(act, &person, &terms, NOW).unwrap();
+        let notes = notes_on(act, &person);
         let is_told = notes
             .iter()
             .any(|note| note.contains("may not read the policy"));
@@ -233,19 +229,7 @@ fn what_the_writer_decides_without_is_told() {
         attribute: "pwdLastSet",
         held: Held::No,
     };
-    let scope = Scope::new(&[], &[]).unwrap();
-    let own_accounts = OwnAccounts::new([]);
-    let notes = |person: &Portrait| {
-        let terms = Terms {
-            scope: &scope,
-            own_accounts: &own_accounts,
-            users_reach_protected: false,
-            administrators_reach_protected: false,
-            users_hints: PolicyHints::Never,
-            administrators_hints: PolicyHints::Never,
-        };
-        foretell(Act::ResetByUser, person, &terms, NOW).unwrap()
-    };
+    let notes = |person: &Portrait| notes_on(Act::ResetByUser, person);
     let mut person = person();
     person.hidden = vec![hidden(Service::Resolver)];
     assert!(notes(&person).is_empty());
