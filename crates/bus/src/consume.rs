@@ -1,6 +1,7 @@
 //! Consuming: every delivery is acknowledged by hand, and the stream outlives the connection.
 
 use std::{
+    panic::resume_unwind,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,7 +13,10 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use telemetry::{span, trouble::Trouble};
-use tokio::time::timeout;
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, info, warn};
 
@@ -131,6 +135,38 @@ impl Deliveries {
                 }
             }
         }
+    }
+}
+
+impl Deliveries {
+    /// Handles every delivery in a task of its own, until shutdown was asked for and all have ended. A panic in one
+    /// goes on here.
+    pub async fn each<F>(mut self, handle: impl Fn(Delivery) -> F + Send)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut under_way = JoinSet::new();
+        loop {
+            tokio::select! {
+                delivery = self.next() => match delivery {
+                    Some(delivery) => drop(under_way.spawn(handle(delivery))),
+                    None => break,
+                },
+                Some(ended) = under_way.join_next() => pass_on(ended),
+            }
+        }
+        while let Some(ended) = under_way.join_next().await {
+            pass_on(ended);
+        }
+    }
+}
+
+/// Nothing aborts these tasks: what did not end well panicked.
+fn pass_on(ended: Result<(), JoinError>) {
+    if let Err(panicked) = ended.map_err(JoinError::try_into_panic)
+        && let Ok(panic) = panicked
+    {
+        resume_unwind(panic);
     }
 }
 

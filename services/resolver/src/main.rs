@@ -18,7 +18,6 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
 use chassis::Chassis;
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use proto::v1;
 
 const CHECK: Duration = Duration::from_secs(1);
@@ -47,7 +46,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     let prefetch = u16::try_from(settings.resolver.concurrency)
         .unwrap_or(u16::MAX)
         .max(1);
-    let mut deliveries = bus.consume(Queue::Requests, prefetch).await?;
+    let deliveries = bus.consume(Queue::Requests, prefetch).await?;
     let heart = heartbeat::Heart::new(&chassis, &bus, v1::ServiceKind::Resolver)?;
     let asked = Arc::clone(&forests);
     chassis.spawn("heartbeat", heart.beat(move || health::of(&asked)));
@@ -58,20 +57,19 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         observer,
     });
 
+    let operations = deliveries.each(move |delivery| Arc::clone(&passage).take(delivery));
+    chassis.spawn("operations", async move {
+        operations.await;
+        Ok(())
+    });
+
     let mut ticks = tokio::time::interval(CHECK);
-    let mut under_way = FuturesUnordered::new();
     loop {
         tokio::select! {
-            delivery = deliveries.next() => match delivery {
-                Some(delivery) => under_way.push(Arc::clone(&passage).take(delivery)),
-                None => break,
-            },
-            Some(()) = under_way.next() => {}
+            () = chassis.shutdown.cancelled() => return Ok(()),
             _ = ticks.tick() => broker_ready.set(bus.is_connected()),
         }
     }
-    while under_way.next().await.is_some() {}
-    Ok(())
 }
 
 async fn connect(chassis: &Chassis) -> anyhow::Result<Bus> {

@@ -24,7 +24,6 @@ use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
 use chassis::{Chassis, config};
 use directory::{Directory, rules::OwnAccounts, scope::Scope};
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::DomainName;
 use proto::v1;
 use reach::Limits;
@@ -108,7 +107,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     let prefetch = u16::try_from(settings.writer.concurrency)
         .unwrap_or(u16::MAX)
         .max(1);
-    let mut deliveries = bus
+    let deliveries = bus
         .consume(Queue::Forest(forest_id.clone()), prefetch)
         .await?;
     chassis.spawn(
@@ -134,20 +133,19 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         Ok(())
     });
 
+    let operations = deliveries.each(move |delivery| Arc::clone(&passage).take(delivery));
+    chassis.spawn("operations", async move {
+        operations.await;
+        Ok(())
+    });
+
     let mut ticks = tokio::time::interval(CHECK);
-    let mut under_way = FuturesUnordered::new();
     loop {
         tokio::select! {
-            delivery = deliveries.next() => match delivery {
-                Some(delivery) => under_way.push(Arc::clone(&passage).take(delivery)),
-                None => break,
-            },
-            Some(()) = under_way.next() => {}
+            () = chassis.shutdown.cancelled() => return Ok(()),
             _ = ticks.tick() => broker_ready.set(bus.is_connected()),
         }
     }
-    while under_way.next().await.is_some() {}
-    Ok(())
 }
 
 fn rules(settings: &config::Writer, forest: &config::Forest) -> decide::Rules {
