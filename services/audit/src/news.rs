@@ -1,5 +1,8 @@
 //! News of new entries: one listener per replica, told to everyone in it who waits or watches.
 //!
+//! Only while there is somebody to tell does it have the database tell of every commit: each time wakes a backend
+//! for every replica, which costs as much as a statement. Else it looks now and then.
+//!
 //! Entries are committed in the order of their numbers (whoever appends holds the head), so reading
 //! everything after the last one seen misses nothing, also after a lost connection.
 
@@ -26,9 +29,9 @@ const PAGE: i64 = 500;
 const RETRY: Duration = Duration::from_secs(1);
 /// Without a notification for this long, look all the same.
 const QUIET: Duration = Duration::from_secs(5);
+/// How often to look while nobody is subscribed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LISTEN_TIME_OUT: Duration = Duration::from_secs(5);
-/// How long new entries wait to be read together while nobody is subscribed.
-const GATHER: Duration = Duration::from_millis(200);
 
 /// One new entry, with its operation as it was when the news was read.
 #[derive(Debug)]
@@ -71,10 +74,10 @@ impl News {
         self.events.receiver_count() > 0
     }
 
-    /// Whoever subscribes is told at once; that the chain holds can be seen of many entries together,
-    /// for less than of each by itself.
-    async fn gather(&self) {
-        let until = tokio::time::sleep(GATHER);
+    /// Returns as soon as somebody is subscribed. That the chain holds can be seen of many entries together, for
+    /// less than of each by itself.
+    async fn until_heard(&self, at_most: Duration) {
+        let until = tokio::time::sleep(at_most);
         tokio::pin!(until);
         while !self.is_heard() {
             tokio::select! {
@@ -136,30 +139,42 @@ impl News {
         seen: &mut Option<Tip>,
         mut answers: impl FnMut() + Send,
     ) -> Result<std::convert::Infallible, StoreError> {
-        let connecting = async {
-            let mut listener = PgListener::connect_with(pool).await?;
-            listener.listen(store::CHANNEL).await?;
-            Ok::<_, sqlx::Error>(listener)
-        };
-        let mut listener = tokio::time::timeout(LISTEN_TIME_OUT, connecting)
+        loop {
+            self.look(pool, seen, &mut answers).await?;
+            self.until_heard(LOOK_EVERY).await;
+            if !self.is_heard() {
+                continue;
+            }
+            let mut listener = in_time(PgListener::connect_with(pool)).await?;
+            // before the look: what is committed after it is told
+            in_time(listener.listen(store::CHANNEL)).await?;
+            while self.is_heard() {
+                self.look(pool, seen, &mut answers).await?;
+                // Ok(None): the connection was lost and made again; in both cases there may be news
+                match tokio::time::timeout(QUIET, listener.try_recv()).await {
+                    Ok(received) => {
+                        received?;
+                    }
+                    Err(_quiet) => {}
+                }
+                take_all(&mut listener).await?;
+            }
+        }
+    }
+
+    /// Tells what there is to tell.
+    async fn look(
+        &self,
+        pool: &PgPool,
+        seen: &mut Option<Tip>,
+        answers: &mut (impl FnMut() + Send),
+    ) -> Result<(), StoreError> {
+        // a database that stands still does not even refuse
+        tokio::time::timeout(LISTEN_TIME_OUT, self.catch_up(pool, seen))
             .await
             .map_err(|_| sqlx::Error::PoolTimedOut)??;
-        loop {
-            // a database that stands still does not even refuse
-            tokio::time::timeout(LISTEN_TIME_OUT, self.catch_up(pool, seen))
-                .await
-                .map_err(|_| sqlx::Error::PoolTimedOut)??;
-            answers();
-            // Ok(None): the connection was lost and made again; in both cases there may be news
-            match tokio::time::timeout(QUIET, listener.try_recv()).await {
-                Ok(received) => {
-                    received?;
-                }
-                Err(_quiet) => {}
-            }
-            self.gather().await;
-            take_all(&mut listener).await?;
-        }
+        answers();
+        Ok(())
     }
 
     async fn catch_up(&self, pool: &PgPool, seen: &mut Option<Tip>) -> Result<(), StoreError> {
@@ -233,6 +248,14 @@ impl News {
     }
 }
 
+async fn in_time<T>(
+    asking: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(LISTEN_TIME_OUT, asking)
+        .await
+        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
 /// What was told meanwhile waits in the socket: one look at the database serves all of it.
 async fn take_all(listener: &mut PgListener) -> Result<(), sqlx::Error> {
     while let Ok(told) = tokio::time::timeout(Duration::ZERO, listener.try_recv()).await {
@@ -249,14 +272,16 @@ mod tests {
 
     use super::*;
 
+    const A_WHILE: Duration = Duration::from_millis(50);
+
     #[tokio::test]
     async fn news_wait_for_company_while_nobody_is_subscribed() {
         let news = News::new();
         // one that came and went leaves no hurry behind
         drop(news.subscribe());
         let began = Instant::now();
-        news.gather().await;
-        assert!(began.elapsed() >= GATHER);
+        news.until_heard(A_WHILE).await;
+        assert!(began.elapsed() >= A_WHILE);
     }
 
     #[tokio::test]
@@ -267,9 +292,9 @@ mod tests {
             tokio::task::yield_now().await;
             news.subscribe()
         };
-        let ((), events) = tokio::join!(news.gather(), subscribing);
-        news.gather().await;
-        assert!(began.elapsed() < GATHER);
+        let ((), events) = tokio::join!(news.until_heard(QUIET), subscribing);
+        news.until_heard(QUIET).await;
+        assert!(began.elapsed() < QUIET);
         drop(events);
     }
 }
