@@ -171,7 +171,8 @@ impl Appending {
             Some((connection, _)) => connection,
             None => self.pool.acquire().await.map_err(StoreError::from)?,
         };
-        let mut transaction = connection.begin().await.map_err(StoreError::from)?;
+        let mut transaction =
+            { connection.begin_with(store::TAKE_HEAD).await }.map_err(StoreError::from)?;
         let mut batch = store::open_batch(
             &mut transaction,
             items,

@@ -69,7 +69,7 @@ pub(crate) enum Answer {
 }
 
 /// An operation of a person, as far as others on the same person care.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone, serde::Deserialize)]
 pub(crate) struct Peer {
     pub(crate) id: Uuid,
     pub(crate) person_keys: Vec<String>,

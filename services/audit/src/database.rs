@@ -101,6 +101,8 @@ pub(crate) fn pool(config: &Audit) -> anyhow::Result<PgPool> {
         ("statement_timeout", STATEMENT_TIME_OUT),
         ("lock_timeout", LOCK_TIME_OUT),
         ("idle_in_transaction_session_timeout", "10000"),
+        // compiling a statement takes longer than any of ours
+        ("jit", "off"),
     ]);
     Ok(PgPoolOptions::new()
         .max_connections(CONNECTIONS)

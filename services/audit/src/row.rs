@@ -1,6 +1,6 @@
 //! A record as the table `operations` holds it: every column follows from the record (pure).
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use uuid::Uuid;
 
 use crate::{
@@ -16,12 +16,12 @@ pub(crate) struct RowError {
     problem: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
 pub(crate) struct Row {
     pub(crate) id: Uuid,
     pub(crate) event_source: String,
     pub(crate) event_id: String,
-    #[serde(serialize_with = "bytea")]
+    #[serde(serialize_with = "bytea", deserialize_with = "from_bytea")]
     pub(crate) content_digest: Vec<u8>,
     pub(crate) person_keys: Vec<String>,
     pub(crate) admitted_at: i64,
@@ -33,7 +33,10 @@ pub(crate) struct Row {
     pub(crate) completed_at: i64,
     pub(crate) forest: Option<String>,
     pub(crate) domain: Option<String>,
-    #[serde(serialize_with = "bytea_option")]
+    #[serde(
+        serialize_with = "bytea_option",
+        deserialize_with = "from_bytea_option"
+    )]
     pub(crate) object_guid: Option<Vec<u8>>,
     pub(crate) steps: String,
     pub(crate) step_count: i32,
@@ -51,6 +54,23 @@ fn bytea_option<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result
         Some(bytes) => bytea(bytes, serializer),
         None => serializer.serialize_none(),
     }
+}
+
+fn from_bytea<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let bytes = from_bytea_option(deserializer)?;
+    bytes.ok_or_else(|| D::Error::custom("no bytes"))
+}
+
+fn from_bytea_option<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<u8>>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let digits = text
+        .strip_prefix("\\x")
+        .ok_or_else(|| D::Error::custom("not bytes"))?;
+    hex::decode(digits).map(Some).map_err(D::Error::custom)
 }
 
 impl Row {

@@ -1,5 +1,6 @@
 //! The statements: what a batch needs to know, what it leaves behind, and what is asked later.
 
+mod facts;
 mod reading;
 
 use chain::{Entry, Tip};
@@ -7,13 +8,13 @@ use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    batch::{Batch, Item, Peer},
+    batch::Batch,
     row::{Row, RowError},
-    settings::Settings,
     signing::SigningKey,
     verify::Verdict,
 };
 
+pub(crate) use facts::{TAKE_HEAD, open_batch};
 pub(crate) use reading::{
     Filter, Head, Verified, entries_after, entries_of, head, head_if_any, list,
     operations_without_row, others, overdue, pending, record, rows, rows_after, settings, verified,
@@ -21,8 +22,6 @@ pub(crate) use reading::{
 
 /// Notifications about new entries go to this channel.
 pub(crate) const CHANNEL: &str = "writeback_ledger";
-
-const HOUR: i64 = 3_600_000_000;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
@@ -32,13 +31,6 @@ pub(crate) enum StoreError {
     Row(#[from] RowError),
     #[error("content cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
-}
-
-#[derive(sqlx::FromRow)]
-struct NowAndSettings {
-    now: i64,
-    #[sqlx(flatten)]
-    settings: Settings,
 }
 
 /// An entry as the table `entries` holds it.
@@ -81,100 +73,6 @@ impl From<&Entry> for EntryRow {
             hash: entry.hash.clone(),
         }
     }
-}
-
-/// Takes the head's lock and reads what these items are to be decided on.
-pub(crate) async fn open_batch(
-    connection: &mut PgConnection,
-    items: &[Item],
-    throttle_per_hour: u32,
-    service: &str,
-) -> Result<Batch, StoreError> {
-    // The clock is the database's, read once the lock is held: one clock for all replicas.
-    // The settings change only under the same lock, but a joined row would be read by the snapshot
-    // from before the wait: they are read afterwards.
-    let (sequence, at, hash): (i64, i64, Vec<u8>) =
-        sqlx::query_as("SELECT sequence, at, hash FROM head FOR UPDATE")
-            .fetch_one(&mut *connection)
-            .await?;
-    let facts: NowAndSettings = sqlx::query_as(
-        "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now, \
-         writeback, unlock_without_reset, changed_at, changed_by, note, forests FROM settings",
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-
-    let mut ids: Vec<Uuid> = Vec::new();
-    let mut events: (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
-    let mut keys: Vec<String> = Vec::new();
-    let mut counted_keys: Vec<String> = Vec::new();
-    for item in items {
-        match item {
-            Item::Admit(admission, _) => {
-                ids.push(admission.id.as_uuid());
-                events.0.push(&admission.event_source);
-                events.1.push(&admission.event_id);
-                keys.extend(admission.person_keys());
-                if admission.counted() && throttle_per_hour > 0 {
-                    counted_keys.extend(admission.person_keys());
-                }
-            }
-            Item::Report(id, _) | Item::Overdue(id) => ids.push(id.as_uuid()),
-            Item::Settings(_) | Item::KeyAct(_) => {}
-        }
-    }
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT * FROM operations WHERE id = ANY($1) UNION \
-         SELECT o.* FROM unnest($2::text[], $3::text[]) AS e (source, id) \
-         JOIN operations o ON o.event_source = e.source AND o.event_id = e.id",
-    )
-    .bind(ids)
-    .bind(&events.0)
-    .bind(&events.1)
-    .fetch_all(&mut *connection)
-    .await?;
-    // a repeat may be published again: what it must wait for is a matter of the first one's person
-    keys.extend(rows.iter().flat_map(|row| row.person_keys.iter().cloned()));
-    let records = rows
-        .iter()
-        .map(|row| Ok((row.id, row.to_record()?)))
-        .collect::<Result<_, RowError>>()?;
-    let pending = if events.0.is_empty() {
-        Vec::new()
-    } else {
-        sqlx::query_as(
-            "SELECT id, person_keys, admitted_at FROM operations \
-             WHERE status = 'pending' AND person_keys && $1",
-        )
-        .bind(keys)
-        .fetch_all(&mut *connection)
-        .await?
-    };
-    let counted: Vec<Peer> = if counted_keys.is_empty() {
-        Vec::new()
-    } else {
-        sqlx::query_as(
-            "SELECT id, person_keys, admitted_at FROM operations \
-             WHERE counted AND admitted_at > $2 AND person_keys && $1",
-        )
-        .bind(counted_keys)
-        .bind(facts.now.saturating_sub(HOUR))
-        .fetch_all(&mut *connection)
-        .await?
-    };
-    Ok(Batch {
-        now: facts.now,
-        tip: Tip { sequence, at, hash },
-        settings: facts.settings,
-        records,
-        pending,
-        counted,
-        throttle_per_hour,
-        service: service.to_owned(),
-        entries: Vec::new(),
-        changed: std::collections::BTreeSet::new(),
-        settings_changed: false,
-    })
 }
 
 /// Writes what the batch decided, with the signed head.
