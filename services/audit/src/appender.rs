@@ -20,9 +20,6 @@ const QUEUE: usize = 1024;
 const LARGEST_BATCH: usize = 128;
 /// From asking to the commit; longer than every time-out of the database together is of no use to callers.
 const ANSWER_TIME_OUT: Duration = Duration::from_secs(6);
-/// How long steps wait for something to share a transaction with. Nobody waits for them to be
-/// written down: an admission or an end takes along what waits.
-const GATHER: Duration = Duration::from_millis(40);
 /// A connection in use so lately need not be tried before it is used again.
 const LATELY: Duration = Duration::from_secs(1);
 const TRANSACTION_TIME_OUT: Duration = Duration::from_secs(5);
@@ -38,6 +35,8 @@ pub(crate) enum AppendError {
 
 struct Command {
     item: Item,
+    /// Not to be appended later than this.
+    due: Instant,
     answer: oneshot::Sender<Result<Answer, AppendError>>,
 }
 
@@ -49,8 +48,9 @@ impl Appender {
     /// Answers after the commit.
     pub(crate) async fn append(&self, item: Item) -> Result<Answer, AppendError> {
         let (answer, answered) = oneshot::channel();
+        let due = Instant::now() + item.patience();
         self.0
-            .try_send(Command { item, answer })
+            .try_send(Command { item, due, answer })
             .map_err(|_| AppendError::Overloaded)?;
         match tokio::time::timeout(ANSWER_TIME_OUT, answered).await {
             Ok(Ok(answer)) => answer,
@@ -100,7 +100,7 @@ impl Appending {
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let mut commands = Vec::with_capacity(LARGEST_BATCH);
         while self.commands.recv_many(&mut commands, LARGEST_BATCH).await > 0 {
-            gather(&mut self.commands, &mut commands, GATHER).await;
+            gather(&mut self.commands, &mut commands).await;
             let (items, answers): (Vec<_>, Vec<_>) = commands
                 .drain(..)
                 .filter(|command| !command.answer.is_closed())
@@ -195,16 +195,14 @@ impl Appending {
     }
 }
 
-/// Waits for more as long as nothing is urgent.
-async fn gather(
-    waiting: &mut mpsc::Receiver<Command>,
-    commands: &mut Vec<Command>,
-    at_most: Duration,
-) {
-    let until = Instant::now() + at_most;
-    while commands.len() < LARGEST_BATCH && commands.iter().all(|command| command.item.can_wait()) {
+/// Waits for more until one of them is due.
+async fn gather(waiting: &mut mpsc::Receiver<Command>, commands: &mut Vec<Command>) {
+    while commands.len() < LARGEST_BATCH
+        && let Some(due) = commands.iter().map(|command| command.due).min()
+        && due > Instant::now()
+    {
         let room = LARGEST_BATCH - commands.len();
-        match tokio::time::timeout_at(until, waiting.recv_many(commands, room)).await {
+        match tokio::time::timeout_at(due, waiting.recv_many(commands, room)).await {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
@@ -251,17 +249,24 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::batch::expiry;
 
     fn command(item: Item) -> Command {
         Command {
+            due: Instant::now() + item.patience(),
             item,
             answer: oneshot::channel().0,
         }
     }
 
-    fn report() -> Command {
+    fn step() -> Command {
         let id = OperationId::from_uuid(Uuid::from_u128(1));
         command(Item::Report(id, Box::default()))
+    }
+
+    fn end() -> Command {
+        let id = OperationId::from_uuid(Uuid::from_u128(1));
+        command(Item::Report(id, Box::new(expiry(0, "audit-1", ""))))
     }
 
     /// Stands for an admission: what somebody waits for.
@@ -271,27 +276,47 @@ mod tests {
 
     const FOR_EVER: Duration = Duration::from_hours(1);
 
+    fn patient() -> Command {
+        Command {
+            due: Instant::now() + FOR_EVER,
+            ..step()
+        }
+    }
+
     #[tokio::test]
-    async fn steps_wait_for_company_but_not_for_ever() {
+    async fn steps_and_ends_wait_for_company_but_not_for_ever() {
+        for one in [step, end] {
+            let (sender, mut waiting) = mpsc::channel(8);
+            let mut commands = vec![one()];
+            let due = commands[0].due;
+            assert!(due > Instant::now());
+            sender.send(step()).await.unwrap();
+            gather(&mut waiting, &mut commands).await;
+            assert_eq!(commands.len(), 2);
+            assert!(Instant::now() >= due);
+        }
+        assert!(end().due < step().due);
+    }
+
+    #[tokio::test]
+    async fn what_is_due_first_decides() {
         let (sender, mut waiting) = mpsc::channel(8);
-        let mut commands = vec![report()];
-        sender.send(report()).await.unwrap();
-        let began = Instant::now();
-        gather(&mut waiting, &mut commands, GATHER).await;
+        let mut commands = vec![patient()];
+        sender.send(end()).await.unwrap();
+        gather(&mut waiting, &mut commands).await;
         assert_eq!(commands.len(), 2);
-        assert!(began.elapsed() >= GATHER);
     }
 
     #[tokio::test]
     async fn what_is_urgent_takes_along_what_waits_and_leaves_at_once() {
         let (sender, mut waiting) = mpsc::channel(8);
-        let mut commands = vec![report()];
+        let mut commands = vec![patient()];
         sender.send(urgent()).await.unwrap();
-        sender.send(report()).await.unwrap();
-        gather(&mut waiting, &mut commands, FOR_EVER).await;
+        sender.send(patient()).await.unwrap();
+        gather(&mut waiting, &mut commands).await;
         assert_eq!(commands.len(), 3);
-        sender.send(report()).await.unwrap();
-        gather(&mut waiting, &mut commands, FOR_EVER).await;
+        sender.send(patient()).await.unwrap();
+        gather(&mut waiting, &mut commands).await;
         assert_eq!(commands.len(), 3, "it did not even look for more");
     }
 
@@ -299,8 +324,8 @@ mod tests {
     async fn nothing_is_waited_for_once_nobody_can_send() {
         let (sender, mut waiting) = mpsc::channel(8);
         drop(sender);
-        let mut commands = vec![report()];
-        gather(&mut waiting, &mut commands, FOR_EVER).await;
+        let mut commands = vec![patient()];
+        gather(&mut waiting, &mut commands).await;
         assert_eq!(commands.len(), 1);
     }
 }

@@ -1,6 +1,9 @@
 //! What one transaction decides: items in, answers and entries out (pure: time and facts are given).
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use chain::{Entry, Tip};
 use operation::{ForestId, OperationId, Reason};
@@ -33,10 +36,17 @@ pub(crate) enum Item {
 }
 
 impl Item {
-    /// Nobody asks for it before its operation ends. An end is asked for at once: who was told of it
-    /// by the reply queue looks it up.
-    pub(crate) fn can_wait(&self) -> bool {
-        matches!(self, Self::Report(_, reported) if reported.outcome.is_none())
+    /// How long it may wait for something to share a transaction with. Nobody asks for a step before its
+    /// operation ends; an end is told by the reply queue, and whoever looks it up then waits for it. What has
+    /// somebody waiting in front of a page does not wait, and takes along what does.
+    pub(crate) fn patience(&self) -> Duration {
+        match self {
+            Self::Report(_, reported) if reported.outcome.is_none() => Duration::from_millis(200),
+            Self::Report(..) => Duration::from_millis(25),
+            Self::Admit(..) | Self::Overdue(_) | Self::Settings(_) | Self::KeyAct(_) => {
+                Duration::ZERO
+            }
+        }
     }
 }
 
