@@ -136,3 +136,55 @@ impl Row {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Row {
+        Row {
+            id: Uuid::from_u128(1),
+            event_source: "cloud".to_owned(),
+            event_id: "1".to_owned(),
+            content_digest: vec![0, 0xff],
+            person_keys: vec!["upn:ana@corp.example.com".to_owned()],
+            admitted_at: 1,
+            deadline: 2,
+            counted: true,
+            admission: "{}".to_owned(),
+            status: "pending".to_owned(),
+            outcome: None,
+            completed_at: 0,
+            forest: Some("corp".to_owned()),
+            domain: None,
+            object_guid: Some(vec![1; 16]),
+            steps: "[]".to_owned(),
+            step_count: 0,
+            write: None,
+        }
+    }
+
+    #[test]
+    fn what_the_database_tells_as_json_is_the_row() {
+        let told = serde_json::to_value(row()).unwrap();
+        // PostgreSQL 8.4.1
+        assert_eq!(told["content_digest"], "\\x00ff");
+        assert_eq!(serde_json::from_value::<Row>(told).unwrap(), row());
+    }
+
+    #[test]
+    fn bytes_that_are_none_are_an_error() {
+        for (column, value) in [
+            ("content_digest", serde_json::Value::Null),
+            ("content_digest", "00".into()),
+            ("object_guid", "\\x0".into()),
+        ] {
+            let mut told = serde_json::to_value(row()).unwrap();
+            told[column] = value.clone();
+            assert!(
+                serde_json::from_value::<Row>(told).is_err(),
+                "{column} {value}"
+            );
+        }
+    }
+}

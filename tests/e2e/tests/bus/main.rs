@@ -2,6 +2,7 @@
 
 mod connecting;
 mod dying;
+mod handling;
 mod house;
 mod lasting;
 mod proxy;
