@@ -32,6 +32,9 @@ use crate::{
 };
 
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// How soon the ledger is asked again whether an earlier operation has ended: its end may be on its way there. Then
+/// twice as long each time.
+const ASK_AT_FIRST_AFTER: Duration = Duration::from_millis(20);
 /// How long a domain controller that is away is waited for, the deadline permitting.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -206,6 +209,7 @@ impl Passage {
     /// Operations on one person end in the order of their admission.
     async fn let_end(&self, earlier: operation::OperationId, operation: &operation::Operation) {
         let mut trouble = Trouble::none();
+        let mut pause = ASK_AT_FIRST_AFTER;
         loop {
             match self.ledger.has_ended(earlier).await {
                 Ok(ended) => {
@@ -234,7 +238,8 @@ impl Passage {
             if operation.remaining(OffsetDateTime::now_utc()).is_zero() {
                 return;
             }
-            sleep(ASK_AGAIN_AFTER / 5).await;
+            sleep(pause).await;
+            pause = (pause * 2).min(ASK_AGAIN_AFTER);
         }
     }
 
