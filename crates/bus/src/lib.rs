@@ -7,6 +7,7 @@
 mod config;
 mod connection;
 mod consume;
+mod delivery;
 mod error;
 mod observe;
 mod publish;
@@ -14,7 +15,8 @@ mod topology;
 
 pub use config::BrokerConfig;
 pub use connection::Bus;
-pub use consume::{DeadLetter, Deliveries, Delivery};
+pub use consume::Deliveries;
+pub use delivery::{DeadLetter, Delivery};
 pub use error::BusError;
 pub use publish::{Message, PublishError, Publisher, Truth};
 pub use topology::{Destination, Queue};

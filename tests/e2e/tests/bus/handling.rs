@@ -10,13 +10,14 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use bus::{Bus, Destination, Queue};
+use e2e::until;
 use tokio::{
     sync::{Barrier, Semaphore},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::house::{House, SOON, message};
+use crate::house::{House, SOON, message, next};
 
 const A_WHILE: Duration = Duration::from_millis(100);
 
@@ -69,6 +70,46 @@ async fn they_are_handled_side_by_side_and_to_their_end() -> anyhow::Result<()> 
     ensure!(ended.load(Ordering::Acquire) == 2);
     let waiting = house.bus().await?.waiting(&Queue::Outcomes).await?;
     ensure!(waiting == 0, "{waiting} were given back");
+    house.tear_down().await
+}
+
+/// What is given back counts as taken: the next writer could not know whether it was begun with.
+#[tokio::test]
+async fn what_was_sent_before_shutdown_is_delivered_and_nothing_after() -> anyhow::Result<()> {
+    let house = House::build().await?;
+    let shutdown = CancellationToken::new();
+    let bus = Bus::connect(house.config(house.broker), "bus-test", shutdown.clone()).await?;
+    let mut deliveries = bus.consume(Queue::Outcomes, 2).await?;
+    let publisher = house.bus().await?.publisher();
+    for body in ["one", "two", "three"] {
+        publisher
+            .publish(Destination::Outcome, message(body))
+            .await?;
+    }
+    let others = house.bus().await?;
+    until("two are on their way and one waits", SOON, || async {
+        Ok((others.waiting(&Queue::Outcomes).await? == 1).then_some(()))
+    })
+    .await?;
+    shutdown.cancel();
+    let mut delivered = Vec::new();
+    while let Some(delivery) = timeout(SOON, deliveries.next())
+        .await
+        .context("the deliveries do not end")?
+    {
+        delivered.push(String::from_utf8(delivery.body.clone())?);
+        delivery.ack().await?;
+    }
+    ensure!(delivered == ["one", "two"], "{delivered:?}");
+    ensure!(deliveries.next().await.is_none());
+    let mut left = others.consume(Queue::Outcomes, 2).await?;
+    let left = next(&mut left).await?;
+    let body = String::from_utf8_lossy(&left.body);
+    ensure!(
+        body == "three" && !left.redelivered,
+        "{body} {}",
+        left.redelivered
+    );
     house.tear_down().await
 }
 
