@@ -1,5 +1,7 @@
 //! Reading the account and writing to it.
 
+use std::time::Duration;
+
 use directory::{Account, DirectoryError, PasswordWrite, WriteError};
 use operation::{Applied, Kind, Outcome, Reason, Refusal};
 use proto::{to_micros, v1};
@@ -15,6 +17,22 @@ use crate::{
     decide::{Rules, Sent, permit, set_since_admission, superseded},
     work::Work,
 };
+
+/// How long the report of an operation on an account takes to the ledger, where it waits for company.
+const REPORT_TRAVELS: Duration = Duration::from_millis(500);
+
+/// What a look at the account led to.
+enum Looked {
+    Permitted(Account),
+    /// None when the operation has ended elsewhere, or will.
+    Over(Option<End>),
+}
+
+impl From<Refusal> for Looked {
+    fn from(refusal: Refusal) -> Self {
+        Self::Over(Some(refusal.into()))
+    }
+}
 
 /// Whether something else has happened to the account since the operation was admitted.
 enum Overtaken {
@@ -66,29 +84,10 @@ impl Passage {
         contents: Option<&Contents>,
         delivery: &Delivery,
     ) -> Result<Option<End>, Refusal> {
-        let account = match domain.directory.read_account(work.object_guid).await {
-            Ok(Some(account)) => account,
-            Ok(None) => {
-                let gone = "the account has been deleted or moved";
-                return Ok(Some(Refusal::new(Reason::UserNotFound, gone).into()));
-            }
-            Err(error @ DirectoryError::Unavailable { .. }) => {
-                return Err(Refusal::new(error.reason(), error.to_string()));
-            }
-            Err(error) => {
-                return Ok(Some(Refusal::new(error.reason(), error.to_string()).into()));
-            }
+        let account = match self.look(domain, work).await? {
+            Looked::Permitted(account) => account,
+            Looked::Over(end) => return Ok(end),
         };
-        let permitted = permit(&work.operation, &account, &domain.scope, self.rules)
-            .and_then(|()| self.own_accounts.spare(&account));
-        if let Err(refusal) = permitted {
-            return Ok(Some(refusal.into()));
-        }
-        match self.overtaken(domain, work, &account).await? {
-            Overtaken::No => {}
-            Overtaken::ByItsTwin => return Ok(None),
-            Overtaken::ByANewer(refusal) => return Ok(Some(refusal.into())),
-        }
         let Some(change) = change(work, contents, self.rules) else {
             let missing = "sealedPassword: it holds no current password";
             return Ok(Some(Refusal::new(Reason::SealInvalid, missing).into()));
@@ -106,6 +105,44 @@ impl Passage {
             return Ok(None);
         }
         self.send(domain, work, contents, &account, &change).await
+    }
+
+    /// Reads the account, and whether it may be written to.
+    ///
+    /// # Errors
+    /// As [`Passage::try_once`].
+    async fn look(&self, domain: &Domain, work: &Work) -> Result<Looked, Refusal> {
+        let mut overtaken_before = false;
+        loop {
+            let account = match domain.directory.read_account(work.object_guid).await {
+                Ok(Some(account)) => account,
+                Ok(None) => {
+                    let gone = "the account has been deleted or moved";
+                    return Ok(Refusal::new(Reason::UserNotFound, gone).into());
+                }
+                Err(error @ DirectoryError::Unavailable { .. }) => {
+                    return Err(Refusal::new(error.reason(), error.to_string()));
+                }
+                Err(error) => {
+                    return Ok(Refusal::new(error.reason(), error.to_string()).into());
+                }
+            };
+            let permitted = permit(&work.operation, &account, &domain.scope, self.rules)
+                .and_then(|()| self.own_accounts.spare(&account));
+            if let Err(refusal) = permitted {
+                return Ok(refusal.into());
+            }
+            match self.overtaken(domain, work, &account).await? {
+                Overtaken::No => return Ok(Looked::Permitted(account)),
+                Overtaken::ByItsTwin => return Ok(Looked::Over(None)),
+                Overtaken::ByANewer(refusal) if overtaken_before => return Ok(refusal.into()),
+                // by an older one perhaps, whose end is still on its way to the ledger
+                Overtaken::ByANewer(_) => {
+                    overtaken_before = true;
+                    sleep(REPORT_TRAVELS).await;
+                }
+            }
+        }
     }
 
     /// Newer wins: the ledger is asked only where the password may have been set since admission.

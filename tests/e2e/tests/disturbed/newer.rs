@@ -1,0 +1,90 @@
+//! Newer wins, also where the ledger hears late of what an older operation wrote.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use e2e::{Event, Measures, World, fresh_password, parts, until};
+use lab::Lab;
+use sqlx::{Connection as _, PgConnection};
+use time::OffsetDateTime;
+
+use crate::{ALONE, people};
+
+const SOON: Duration = Duration::from_secs(10);
+/// More than the stated skew allowance and the second that a controller's clock is read to.
+const CERTAINLY_LATER: Duration = Duration::from_secs(2);
+
+/// How often writers have asked the ledger who set a password.
+async fn asked() -> anyhow::Result<f64> {
+    let mut asked = 0.0;
+    for service in Lab::load()?.services {
+        if service.name.starts_with("audit-") {
+            let measures = Measures::of(&service).await?;
+            let calls = "rpc_server_call_duration_seconds_count";
+            asked += measures
+                .sum(calls, &[("rpc_method", "Precedents")])
+                .unwrap_or_default();
+        }
+    }
+    Ok(asked)
+}
+
+#[tokio::test]
+async fn an_older_operation_whose_end_is_not_recorded_yet_supersedes_no_newer_one()
+-> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
+    let world = World::enter().await?;
+    let forest = world.forests.last().context("no forest")?;
+    let person = forest.person(people::AFTERWARDS.start)?;
+    let anchor = forest.identifiers(person).await?.source_anchor;
+    forest.start_with_fresh_password(person).await?;
+    let (older, newer) = (fresh_password(), fresh_password());
+    let reset_to_older = Event::reset(person, &older);
+    // named otherwise: before it is resolved nothing tells that it is about the same person
+    let reset_to_newer = Event::reset(person, &newer).by_source_anchor(&anchor);
+
+    let writers = parts::Stopped::stop(parts::services(&format!("writer-{}", forest.id()))?)?;
+    let sent = world.door.send_without_waiting(&reset_to_older).await?;
+    let first = sent.operation_id()?;
+    until("the older one is handed to the forest", SOON, || async {
+        let operation = world.door.operation(first).await?;
+        Ok((operation.text("forest") == forest.id()).then_some(()))
+    })
+    .await?;
+    let resolvers = parts::Stopped::stop(parts::services("resolver")?)?;
+    let sent = world.door.send_without_waiting(&reset_to_newer).await?;
+    let second = sent.operation_id()?;
+    let admitted = OffsetDateTime::now_utc();
+    until("a while after its admission", SOON, || async {
+        Ok((OffsetDateTime::now_utc() > admitted + CERTAINLY_LATER).then_some(()))
+    })
+    .await?;
+
+    // as another replica does that is slow to append
+    let mut database = PgConnection::connect(&Lab::load()?.postgres).await?;
+    let mut appending = database.begin().await?;
+    sqlx::query("SELECT FROM head FOR UPDATE")
+        .execute(&mut *appending)
+        .await?;
+    drop(writers);
+    until("the older password is set", SOON, || async {
+        Ok(forest.opens(person, &older).await?.then_some(()))
+    })
+    .await?;
+    let asked_before = asked().await?;
+    drop(resolvers);
+    until("the newer one's writer asks who set it", SOON, || async {
+        Ok((asked().await? > asked_before).then_some(()))
+    })
+    .await?;
+    appending.rollback().await?;
+
+    for id in [first, second] {
+        world.door.ended_operation(id).await?.expect_applied()?;
+    }
+    ensure!(
+        forest.opens(person, &newer).await?,
+        "the newer password is not the one that holds"
+    );
+    Ok(())
+}
