@@ -32,9 +32,10 @@ use crate::{
 };
 
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
-/// How soon the ledger is asked again whether an earlier operation has ended: its end may be on its way there. Then
-/// twice as long each time.
+/// How soon the ledger is asked again whether an earlier operation has ended: its end may be on its way there.
 const ASK_AT_FIRST_AFTER: Duration = Duration::from_millis(20);
+/// The longest it comes to, doubled each time.
+const ASK_AT_LAST_AFTER: Duration = Duration::from_millis(100);
 /// How long a domain controller that is away is waited for, the deadline permitting.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -239,7 +240,7 @@ impl Passage {
                 return;
             }
             sleep(pause).await;
-            pause = (pause * 2).min(ASK_AGAIN_AFTER);
+            pause = (pause * 2).min(ASK_AT_LAST_AFTER);
         }
     }
 
