@@ -237,7 +237,7 @@ impl From<StoreError> for CommitError {
             {
                 Self::Rejected(error)
             }
-            StoreError::Database(_) => Self::Unknown(error.to_string()),
+            StoreError::Database(_) | StoreError::Standby => Self::Unknown(error.to_string()),
             StoreError::Row(_) | StoreError::Json(_) => Self::Rejected(error),
         }
     }

@@ -37,8 +37,9 @@ pub(crate) enum Item {
 
 impl Item {
     /// How long it may wait for something to share a transaction with. Nobody asks for a step before its
-    /// operation ends; an end is told by the reply queue, and whoever looks it up then waits for it. What has
-    /// somebody waiting in front of a page does not wait, and takes along what does.
+    /// operation ends. An end is told by the reply queue, and whoever looks it up then waits for it; where it is
+    /// told only when it is recorded, nothing was written and nobody notices the moment. What comes before the
+    /// work does not wait, and takes along what does.
     pub(crate) fn patience(&self) -> Duration {
         match self {
             Self::Report(_, reported) if reported.outcome.is_none() => Duration::from_millis(200),

@@ -103,6 +103,8 @@ pub(crate) fn pool(config: &Audit) -> anyhow::Result<PgPool> {
         ("idle_in_transaction_session_timeout", "10000"),
         // compiling a statement takes longer than any of ours
         ("jit", "off"),
+        // rows are read as JSON, where the form of bytes is a setting
+        ("bytea_output", "hex"),
     ]);
     Ok(PgPoolOptions::new()
         .max_connections(CONNECTIONS)
@@ -111,12 +113,17 @@ pub(crate) fn pool(config: &Audit) -> anyhow::Result<PgPool> {
         .connect_lazy_with(options))
 }
 
-/// Whether a connection may serve again. One given up while BEGIN was under way is inside a
-/// transaction that nobody knows of: whoever had it next would work in that one.
+/// Whether a connection may serve again. One given up while a transaction was beginning, or where it could not begin
+/// because another replica held the head, is inside one that nobody knows of: whoever had it next would work in that.
 async fn is_between_transactions(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     // now() is when the transaction began (PostgreSQL 9.9.5)
-    sqlx::raw_sql("SELECT now() = statement_timestamp()")
+    let asked = sqlx::raw_sql("SELECT now() = statement_timestamp()")
         .fetch_one(connection)
-        .await?
-        .try_get(0)
+        .await;
+    match asked {
+        Ok(row) => row.try_get(0),
+        // inside one that failed
+        Err(sqlx::Error::Database(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }

@@ -12,7 +12,10 @@ use chain::{Entry, Tip};
 use proto::v1;
 use sqlx::{PgPool, postgres::PgListener};
 use telemetry::trouble::Trouble;
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::{
+    sync::{Notify, broadcast, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -31,6 +34,9 @@ const RETRY: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_secs(5);
 /// How often to look while nobody is subscribed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// For how long to go on listening when nobody is subscribed any more: who looks up one operation after the other
+/// is subscribed for moments only.
+const LINGER: Duration = Duration::from_secs(5);
 const LISTEN_TIME_OUT: Duration = Duration::from_secs(5);
 
 /// One new entry, with its operation as it was when the news was read.
@@ -148,14 +154,20 @@ impl News {
             let mut listener = in_time(PgListener::connect_with(pool)).await?;
             // before the look: what is committed after it is told
             in_time(listener.listen(store::CHANNEL)).await?;
-            while self.is_heard() {
+            let mut heard = Instant::now();
+            while heard.elapsed() < LINGER {
                 self.look(pool, seen, &mut answers).await?;
-                // Ok(None): the connection was lost and made again; in both cases there may be news
-                match tokio::time::timeout(QUIET, listener.try_recv()).await {
-                    Ok(received) => {
-                        received?;
+                if self.is_heard() {
+                    // Ok(None): the connection was lost and made again; in both cases there may be news
+                    match tokio::time::timeout(QUIET, listener.try_recv()).await {
+                        Ok(received) => {
+                            received?;
+                        }
+                        Err(_quiet) => {}
                     }
-                    Err(_quiet) => {}
+                    heard = Instant::now();
+                } else {
+                    self.until_heard(LOOK_EVERY).await;
                 }
                 take_all(&mut listener).await?;
             }
@@ -169,8 +181,12 @@ impl News {
         seen: &mut Option<Tip>,
         answers: &mut (impl FnMut() + Send),
     ) -> Result<(), StoreError> {
+        let looking = async {
+            store::can_append(pool).await?;
+            self.catch_up(pool, seen).await
+        };
         // a database that stands still does not even refuse
-        tokio::time::timeout(LISTEN_TIME_OUT, self.catch_up(pool, seen))
+        tokio::time::timeout(LISTEN_TIME_OUT, looking)
             .await
             .map_err(|_| sqlx::Error::PoolTimedOut)??;
         answers();
@@ -268,8 +284,6 @@ async fn take_all(listener: &mut PgListener) -> Result<(), sqlx::Error> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::*;
 
     const A_WHILE: Duration = Duration::from_millis(50);

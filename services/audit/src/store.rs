@@ -16,7 +16,7 @@ use crate::{
 
 pub(crate) use facts::{TAKE_HEAD, open_batch};
 pub(crate) use reading::{
-    Filter, Head, Verified, entries_after, entries_of, head, head_if_any, list,
+    Filter, Head, Verified, can_append, entries_after, entries_of, head, head_if_any, list,
     operations_without_row, others, overdue, pending, record, rows, rows_after, settings, verified,
 };
 
@@ -27,6 +27,8 @@ pub(crate) const CHANNEL: &str = "writeback_ledger";
 pub(crate) enum StoreError {
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
+    #[error("the database is a standby: it answers, and records nothing")]
+    Standby,
     #[error(transparent)]
     Row(#[from] RowError),
     #[error("content cannot be written as JSON: {0}")]

@@ -38,6 +38,18 @@ pub(crate) async fn head(executor: impl PgExecutor<'_>) -> Result<Head, StoreErr
     Ok(head)
 }
 
+/// # Errors
+/// [`StoreError::Standby`]; or when the database does not answer.
+pub(crate) async fn can_append(executor: impl PgExecutor<'_>) -> Result<(), StoreError> {
+    let is_standby: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()")
+        .fetch_one(executor)
+        .await?;
+    if is_standby {
+        return Err(StoreError::Standby);
+    }
+    Ok(())
+}
+
 /// For who believes nothing: it may have been removed.
 pub(crate) async fn head_if_any(executor: impl PgExecutor<'_>) -> Result<Option<Head>, StoreError> {
     let head = sqlx::query_as("SELECT sequence, at, hash, public_key, signature FROM head")
