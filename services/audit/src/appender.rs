@@ -11,6 +11,7 @@ use tokio::{
 
 use crate::{
     batch::{Answer, Item},
+    news::News,
     observe::{self, Committed, Observer},
     signing::SigningKey,
     store::{self, StoreError},
@@ -69,6 +70,7 @@ pub(crate) struct Appending {
     key: Arc<SigningKey>,
     throttle_per_hour: u32,
     service: String,
+    news: News,
     observer: Observer,
     trouble: Trouble,
 }
@@ -78,6 +80,7 @@ pub(crate) fn appender(
     key: Arc<SigningKey>,
     throttle_per_hour: u32,
     service: String,
+    news: News,
 ) -> (Appender, Appending) {
     let (sender, commands) = mpsc::channel(QUEUE);
     let queue = sender.downgrade();
@@ -89,6 +92,7 @@ pub(crate) fn appender(
         key,
         throttle_per_hour,
         service,
+        news,
         observer: Observer::new(),
         trouble: Trouble::none(),
     };
@@ -188,6 +192,7 @@ impl Appending {
             .map_err(StoreError::from)?;
         store::close_batch(&mut transaction, &batch, &self.key).await?;
         transaction.commit().await.map_err(StoreError::from)?;
+        self.news.saw(batch.tip.sequence, &batch.tip.hash);
         let committed = Committed::new(&batch, &before, items, &answers);
         self.observer.committed(committed, batch.now);
         self.connection = Some((connection, Instant::now()));

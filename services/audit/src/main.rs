@@ -68,15 +68,16 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         .context("the database did not answer in time")??;
 
     let service = chassis.config.service.name.clone();
+    let news = news::News::new();
     let (appender, appending) = appender::appender(
         pool.clone(),
         Arc::clone(&key),
         settings.throttle_per_person_per_hour,
         service.clone(),
+        news.clone(),
     );
     chassis.spawn("appender", appending.run());
 
-    let news = news::News::new();
     chassis.spawn(
         "news",
         news.clone().run(

@@ -55,7 +55,7 @@ pub(crate) struct News {
     events: broadcast::Sender<Arc<Event>>,
     /// Told of every subscription.
     subscribed: Arc<Notify>,
-    /// The newest entry this replica has seen.
+    /// The newest entry this replica has seen or appended.
     newest: watch::Sender<Option<(i64, Vec<u8>)>>,
     chain: watch::Sender<v1::ChainHealth>,
 }
@@ -93,7 +93,18 @@ impl News {
         }
     }
 
-    /// The number and hash of the newest entry seen since this replica was started.
+    /// Remembers where the chain ended, as far as that is news.
+    pub(crate) fn saw(&self, sequence: i64, hash: &[u8]) {
+        self.newest.send_if_modified(|newest| {
+            let is_news = newest.as_ref().is_none_or(|(seen, _)| *seen < sequence);
+            if is_news {
+                *newest = Some((sequence, hash.to_vec()));
+            }
+            is_news
+        });
+    }
+
+    /// The number and hash of the newest entry seen or appended since this replica was started.
     pub(crate) fn newest(&self) -> Option<(i64, Vec<u8>)> {
         self.newest.borrow().clone()
     }
@@ -221,8 +232,7 @@ impl News {
             }
             let more = i64::try_from(entries.len()).is_ok_and(|count| count == PAGE);
             if let Some(end) = entries.last() {
-                let end = (end.sequence, end.hash.clone());
-                self.newest.send_replace(Some(end));
+                self.saw(end.sequence, &end.hash);
             }
             for entry in entries {
                 self.follow(&mut tip, &entry);
@@ -285,6 +295,17 @@ async fn take_all(listener: &mut PgListener) -> Result<(), sqlx::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_seen_last_is_not_forgotten_for_something_earlier() {
+        let news = News::new();
+        news.saw(0, b"");
+        assert_eq!(news.newest(), Some((0, Vec::new())));
+        news.saw(7, b"seventh");
+        news.saw(6, b"sixth");
+        news.saw(7, b"another");
+        assert_eq!(news.newest(), Some((7, b"seventh".to_vec())));
+    }
 
     const A_WHILE: Duration = Duration::from_millis(50);
 

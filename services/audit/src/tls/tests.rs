@@ -88,7 +88,10 @@ async fn serve(settings: &Audit) -> SocketAddr {
         .connect_lazy("postgres://nobody@127.0.0.1:1/nothing")
         .unwrap();
     let key = Arc::new(SigningKey::generate());
-    let (appender, _) = appender::appender(pool.clone(), Arc::clone(&key), 0, "audit".to_owned());
+    let news = News::new();
+    let service = "audit".to_owned();
+    let (appender, _) =
+        appender::appender(pool.clone(), Arc::clone(&key), 0, service, news.clone());
     let news = News::new();
     let broker = chassis::Readiness::default().require("broker");
     let (standing, _) = Standing::new("audit-1".to_owned(), news.clone(), broker);
