@@ -80,10 +80,12 @@ impl Drop for Added {
     }
 }
 
-/// One reset after the other in this forest until it is enough. All forests are asked for each person.
+/// One reset after the other in this forest until it is enough, none of which may take longer than the bound. All
+/// forests are asked for each person.
 pub(crate) async fn steady(
     world: &World,
     forest: &DomainController,
+    bound: Duration,
     enough: &CancellationToken,
 ) -> anyhow::Result<usize> {
     let mut sent = 0;
@@ -100,7 +102,7 @@ pub(crate) async fn steady(
         answer
             .expect_applied()
             .with_context(|| format!("the {sent}th in {}", forest.id()))?;
-        ensure!(answer.took < BOUND, "{person}: {:?}", answer.took);
+        ensure!(answer.took < bound, "{person}: {:?}", answer.took);
         if sent % count == 0 {
             forest.prove(person, password, &new).await?;
         }
@@ -121,7 +123,7 @@ async fn undisturbed(
         world
             .forests
             .iter()
-            .map(|forest| steady(world, forest, &enough)),
+            .map(|forest| steady(world, forest, BOUND, &enough)),
     );
     let changing = async {
         let _enough = enough.clone().drop_guard();
