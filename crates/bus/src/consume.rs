@@ -192,8 +192,8 @@ impl Deliveries {
 
 /// Nothing aborts these tasks: what did not end well panicked.
 fn pass_on(ended: Result<(), JoinError>) {
-    if let Err(panicked) = ended.map_err(JoinError::try_into_panic)
-        && let Ok(panic) = panicked
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
     {
         resume_unwind(panic);
     }
