@@ -157,6 +157,8 @@ impl News {
         mut answers: impl FnMut() + Send,
     ) -> Result<std::convert::Infallible, StoreError> {
         loop {
+            // to listen is refused by a standby; to look is not
+            in_time(store::can_append(pool)).await?;
             self.look(pool, seen, &mut answers).await?;
             self.until_heard(LOOK_EVERY).await;
             if !self.is_heard() {
@@ -192,14 +194,7 @@ impl News {
         seen: &mut Option<Tip>,
         answers: &mut (impl FnMut() + Send),
     ) -> Result<(), StoreError> {
-        let looking = async {
-            store::can_append(pool).await?;
-            self.catch_up(pool, seen).await
-        };
-        // a database that stands still does not even refuse
-        tokio::time::timeout(LISTEN_TIME_OUT, looking)
-            .await
-            .map_err(|_| sqlx::Error::PoolTimedOut)??;
+        in_time(self.catch_up(pool, seen)).await?;
         answers();
         Ok(())
     }
@@ -274,12 +269,13 @@ impl News {
     }
 }
 
-async fn in_time<T>(
-    asking: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
+/// A database that stands still does not even refuse.
+async fn in_time<T, E: From<sqlx::Error>>(
+    asking: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     tokio::time::timeout(LISTEN_TIME_OUT, asking)
         .await
-        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        .unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
 }
 
 /// What was told meanwhile waits in the socket: one look at the database serves all of it.
