@@ -6,6 +6,7 @@
 //! they were written, are relative to the file's folder.
 
 mod certificates;
+mod forests;
 mod pointed_to;
 mod protected;
 mod sections;
@@ -26,12 +27,12 @@ use toml::de::{DeTable, DeValue};
 
 pub use certificates::{CertificateFiles, Section};
 pub(crate) use certificates::{Held, Texts};
+pub use forests::{ControllerChoice, Domain, Forest, PolicyHints, SendHints};
 pub use pointed_to::{AccountFiles, PointedTo};
 pub use protected::{ProtectedAccounts, Treatment};
 pub use sections::{
-    Audit, Broker, Config, ControllerChoice, Ctl, Domain, Forest, Intake, Ledger, LogFormat,
-    OperatorTokens, PolicyHints, Resolver, Sealing, SendHints, Service, ServiceNames, Telemetry,
-    Tokens, Writer,
+    Audit, Broker, Config, Ctl, Intake, Ledger, LogFormat, OperatorTokens, Resolver, Sealing,
+    Service, ServiceNames, Telemetry, Tokens, Writer,
 };
 
 const ENVIRONMENT_PREFIX: &str = "WRITEBACK_";
