@@ -155,9 +155,9 @@ impl From<RpcError> for Status {
             RpcError::Malformed(_) | RpcError::Invalid(_) => Code::InvalidArgument,
             RpcError::UnknownOperation => Code::NotFound,
             RpcError::IdTaken => Code::AlreadyExists,
-            RpcError::Slow | RpcError::Append(_) | RpcError::Store(StoreError::Database(_)) => {
-                Code::Unavailable
-            }
+            RpcError::Slow
+            | RpcError::Append(_)
+            | RpcError::Store(StoreError::Database(_) | StoreError::Standby) => Code::Unavailable,
             RpcError::Store(_) => Code::DataLoss,
             RpcError::Unexpected => Code::Internal,
         };

@@ -158,16 +158,16 @@ impl Ledger {
         Ok(Standing::try_from(&record)?)
     }
 
-    /// Whether it can be asked at all; for readiness.
-    pub(crate) async fn answers(&self) -> bool {
-        // An operation that cannot exist: "unknown" is an answer too.
-        let nil = OperationId::from_uuid(uuid::Uuid::nil());
-        matches!(
-            self.standing(nil)
-                .instrument(telemetry::span::unrecorded())
-                .await,
-            Ok(_) | Err(LedgerError::Unknown | LedgerError::Malformed(_))
-        )
+    /// Whether it would admit anything; for readiness.
+    pub(crate) async fn admits(&self) -> bool {
+        let call = self
+            .channel
+            .failover(QUESTION_TIME_OUT, |channel| async move {
+                AdmissionClient::new(channel)
+                    .ready(v1::ReadyRequest {})
+                    .await
+            });
+        call.instrument(telemetry::span::unrecorded()).await.is_ok()
     }
 
     /// Writes down an end that only this replica can know.

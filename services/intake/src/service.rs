@@ -161,7 +161,7 @@ async fn watch_readiness(
 ) -> anyhow::Result<()> {
     loop {
         broker_gate.set(bus.is_connected());
-        ledger_gate.set(ledger.answers().await);
+        ledger_gate.set(ledger.admits().await);
         if shutdown
             .run_until_cancelled(tokio::time::sleep(PROBE_EVERY))
             .await

@@ -44,7 +44,8 @@ const fn right(
     }
 }
 
-const RIGHTS: [Right; 14] = [
+const RIGHTS: [Right; 15] = [
+    right("/writeback.v1.Admission/Ready", &[Kind::Intake], None),
     right("/writeback.v1.Admission/Admit", &[Kind::Intake], None),
     right("/writeback.v1.Admission/Record", &[Kind::Intake], None),
     right("/writeback.v1.Admission/Await", &[Kind::Intake], Some(READ)),

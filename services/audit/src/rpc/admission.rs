@@ -9,14 +9,23 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::{Rpc, RpcError};
+use super::{Rpc, RpcError, in_time};
 use crate::{
     batch::{Answer, Item},
     content::{self, Reported},
+    store,
 };
 
 #[tonic::async_trait]
 impl Admission for Rpc {
+    async fn ready(
+        &self,
+        _request: Request<v1::ReadyRequest>,
+    ) -> Result<Response<v1::ReadyResponse>, Status> {
+        in_time(store::can_append(&self.pool)).await?;
+        Ok(Response::new(v1::ReadyResponse {}))
+    }
+
     async fn admit(
         &self,
         request: Request<v1::AdmitRequest>,

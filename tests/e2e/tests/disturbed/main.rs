@@ -27,6 +27,7 @@ mod readiness;
 mod rotation;
 mod services;
 mod settings;
+mod standby;
 mod status;
 mod switch;
 mod told;

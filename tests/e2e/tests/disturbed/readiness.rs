@@ -46,7 +46,7 @@ fn signal(signal: &str, pids: &[String]) -> anyhow::Result<()> {
 }
 
 /// What each service of this kind lacks.
-async fn missing(kind: &str) -> anyhow::Result<Vec<Value>> {
+pub(crate) async fn missing(kind: &str) -> anyhow::Result<Vec<Value>> {
     let mut all = Vec::new();
     for service in Lab::load()?.services {
         if service.name.starts_with(kind) {
@@ -64,7 +64,7 @@ async fn missing(kind: &str) -> anyhow::Result<Vec<Value>> {
     Ok(all)
 }
 
-async fn until_missing(kind: &str, what: &[&str]) -> anyhow::Result<()> {
+pub(crate) async fn until_missing(kind: &str, what: &[&str]) -> anyhow::Result<()> {
     let wanted = Value::from(what);
     until(
         &format!("{kind} lacks {what:?}"),
