@@ -10,6 +10,10 @@ use lapin::uri::{AMQPScheme, AMQPUri};
 /// are split (AMQP 0-9-1, 4.2.6.2); RabbitMQ takes no less than 8 KiB.
 const FRAME_MAX: u32 = 32 * 1024;
 
+/// In seconds: a consumer that hangs is taken for dead after about as long, and what it holds goes to another. Less than
+/// five is too little for a busy machine (rabbitmq.com/docs/heartbeats).
+const HEARTBEAT: u16 = 10;
+
 /// Address and credentials of the broker. The password is never part of the address.
 #[derive(Debug, Clone)]
 pub struct BrokerConfig {
@@ -40,6 +44,7 @@ impl BrokerConfig {
                 "broker.ca_file is set, and it is not amqps://".to_owned(),
             ));
         }
+        uri.query.heartbeat = Some(uri.query.heartbeat.unwrap_or(HEARTBEAT).min(HEARTBEAT));
         uri.query.frame_max = Some(uri.query.frame_max.unwrap_or(FRAME_MAX).min(FRAME_MAX));
         Ok(uri)
     }
@@ -49,22 +54,37 @@ impl BrokerConfig {
 mod tests {
     use super::*;
 
-    fn frame_max(url: &str) -> Option<u32> {
+    fn uri(url: &str) -> AMQPUri {
         let config = BrokerConfig {
             url: url.to_owned(),
             username: "intake".to_owned(),
             password: "secret".into(),
             ca_pem: None,
         };
-        config.uri().unwrap().query.frame_max
+        config.uri().unwrap()
+    }
+
+    #[test]
+    fn who_hangs_is_found_out_soon_and_may_be_sooner() {
+        for (asked, offered) in [
+            ("", HEARTBEAT),
+            ("?heartbeat=60", HEARTBEAT),
+            ("?heartbeat=5", 5),
+        ] {
+            let url = format!("amqp://broker:5672/writeback{asked}");
+            assert_eq!(uri(&url).query.heartbeat, Some(offered));
+        }
     }
 
     #[test]
     fn frames_are_small_and_may_be_smaller() {
-        assert_eq!(frame_max("amqp://broker:5672/writeback"), Some(FRAME_MAX));
+        assert_eq!(
+            uri("amqp://broker:5672/writeback").query.frame_max,
+            Some(FRAME_MAX)
+        );
         for (asked, offered) in [(8192, 8192), (131_072, FRAME_MAX)] {
             let url = format!("amqp://broker:5672/writeback?frame_max={asked}");
-            assert_eq!(frame_max(&url), Some(offered));
+            assert_eq!(uri(&url).query.frame_max, Some(offered));
         }
     }
 }

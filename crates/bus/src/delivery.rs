@@ -6,7 +6,7 @@ use std::{
 };
 
 use lapin::{
-    options::BasicAckOptions,
+    options::{BasicAckOptions, BasicRejectOptions},
     types::{AMQPValue, FieldTable},
 };
 use telemetry::span;
@@ -46,9 +46,19 @@ pub struct DeadLetter {
     pub queue: String,
     /// `expired`, `delivery_limit`, `rejected` or `maxlen`.
     pub reason: String,
-    /// False if nobody can ever have had the message in that queue. Where a delivery limit of 0 is
-    /// declared, whoever takes a message and does not settle it makes it die of `delivery_limit`.
-    pub perhaps_taken: bool,
+    pub fate: Fate,
+}
+
+/// Who can have had a dead letter in the queue it died in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Nobody: its time to live passed.
+    Untaken,
+    /// Somebody who did not begin with it, and rejected it ([`Delivery::reject`]).
+    Rejected,
+    /// Perhaps somebody who began with it. Where a delivery limit of 0 is declared, whoever takes a
+    /// message and does not settle it makes it die of `delivery_limit`.
+    PerhapsTaken,
 }
 
 impl DeadLetter {
@@ -83,10 +93,15 @@ impl DeadLetter {
             _ => false,
         };
         let reason = text("reason");
+        let fate = match reason.as_str() {
+            "expired" if in_time => Fate::Untaken,
+            "rejected" if in_time => Fate::Rejected,
+            _ => Fate::PerhapsTaken,
+        };
         Some(Self {
             queue: text("queue"),
-            perhaps_taken: reason != "expired" || !in_time,
             reason,
+            fate,
         })
     }
 }
@@ -127,6 +142,17 @@ impl Delivery {
     pub async fn ack(self) -> Result<(), BusError> {
         observe::processed(&self.destination, "ack", self.delivered);
         settled(timeout(SETTLE_TIME_OUT, self.acker.ack(BasicAckOptions::default())).await)
+    }
+
+    /// Gives up a message of a queue that delivers once, and tells by it that nobody has begun with it: it
+    /// dies, and whoever deals with dead letters sends it on as it was.
+    ///
+    /// # Errors
+    /// As [`Self::ack`].
+    pub async fn reject(self) -> Result<(), BusError> {
+        observe::processed(&self.destination, "reject", self.delivered);
+        let options = BasicRejectOptions { requeue: false };
+        settled(timeout(SETTLE_TIME_OUT, self.acker.reject(options)).await)
     }
 
     /// Whether the broker still counts on us: false once the connection is known to be lost, and

@@ -16,7 +16,7 @@ mod topology;
 pub use config::BrokerConfig;
 pub use connection::Bus;
 pub use consume::Deliveries;
-pub use delivery::{DeadLetter, Delivery};
+pub use delivery::{DeadLetter, Delivery, Fate};
 pub use error::BusError;
 pub use publish::{Message, PublishError, Publisher, Truth};
 pub use topology::{Destination, Queue};

@@ -18,8 +18,9 @@ const HEALTH: &str = "writeback.health";
 const HEARTBEATS: i32 = 10_000;
 
 /// A message of these queues is delivered once. Given back, or its consumer lost, it is dead-lettered
-/// with the reason `delivery_limit`: so its reason tells for certain whether anybody had it, which
-/// nothing else about a dead letter does. Whoever deals with dead letters sends it on again.
+/// with the reason `delivery_limit`, and with `rejected` if its consumer tells that it did not begin: so
+/// its reason tells for certain whether anybody can have begun with it, which nothing else about a dead
+/// letter does. Whoever deals with dead letters sends it on again.
 const DELIVERED_ONCE: i32 = 0;
 
 /// Where a message goes.

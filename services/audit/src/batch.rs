@@ -6,13 +6,13 @@ use std::{
 };
 
 use chain::{Entry, Tip};
-use operation::{ForestId, OperationId, Reason};
+use operation::{ForestId, Kind, OperationId, Reason};
 use uuid::Uuid;
 
 use crate::{
     content::{self, ADMITTED, Admission, End, KEYS, REPORTED, Reported, SETTINGS, Step},
     key_act::KeyAct,
-    record::Record,
+    record::{OVERTAKEN, Record, TAKEN_UP},
     settings::{Settings, SettingsChange},
 };
 
@@ -22,6 +22,10 @@ const HOUR: i64 = 3_600 * SECOND;
 const PERHAPS_UNPUBLISHED: i64 = 2 * SECOND;
 /// How long after its deadline an operation that nobody took up is declared expired.
 pub(crate) const OVERDUE: i64 = 60 * SECOND;
+/// How long nothing must have been heard of an operation before a later one may go first: by then no write can be under
+/// way that its writer has not taken up here, for a write that was not has ended ten seconds after admission (the
+/// writer's `UNTAKEN_ENDS_WITHIN`). The rest is for clocks that differ.
+const OVERTAKEN_AFTER: i64 = 15 * SECOND;
 
 /// Something to append.
 #[derive(Debug, Clone)]
@@ -31,6 +35,10 @@ pub(crate) enum Item {
     Report(OperationId, Box<Reported>),
     /// Expire it, if it still is as the sweeper saw it.
     Overdue(OperationId),
+    /// Let a later operation go first, asked by this service.
+    Overtake(OperationId, String),
+    /// A writer is about to begin, late.
+    TakeUp(OperationId, String),
     Settings(SettingsChange),
     KeyAct(Box<KeyAct>),
 }
@@ -44,9 +52,12 @@ impl Item {
         match self {
             Self::Report(_, reported) if reported.outcome.is_none() => Duration::from_millis(200),
             Self::Report(..) => Duration::from_millis(25),
-            Self::Admit(..) | Self::Overdue(_) | Self::Settings(_) | Self::KeyAct(_) => {
-                Duration::ZERO
-            }
+            Self::Admit(..)
+            | Self::Overdue(_)
+            | Self::Overtake(..)
+            | Self::TakeUp(..)
+            | Self::Settings(_)
+            | Self::KeyAct(_) => Duration::ZERO,
         }
     }
 }
@@ -83,6 +94,7 @@ pub(crate) enum Answer {
 #[derive(Debug, Clone, serde::Deserialize)]
 pub(crate) struct Peer {
     pub(crate) id: Uuid,
+    pub(crate) kind: Kind,
     pub(crate) person_keys: Vec<String>,
     pub(crate) admitted_at: i64,
 }
@@ -115,6 +127,8 @@ impl Batch {
             Item::Admit(admission, only) => self.admit(admission, only),
             Item::Report(id, reported) => self.report(*id, reported),
             Item::Overdue(id) => self.overdue(*id),
+            Item::Overtake(id, service) => self.overtake(*id, service),
+            Item::TakeUp(id, service) => self.take_up(*id, service),
             Item::Settings(change) => self.change_settings(change),
             Item::KeyAct(act) => self.key_act(act),
         }
@@ -151,12 +165,13 @@ impl Batch {
             closed: self.settings.closed(asked.kind),
             ..asked.clone()
         };
-        let after = self.after(&keys, at);
+        let after = self.after(admission.kind, &keys, at);
         let text = content::to_text(&admission)?;
         self.entries
             .push(self.tip.append(at, ADMITTED, Some(id), text));
         let peer = Peer {
             id,
+            kind: admission.kind,
             person_keys: keys,
             admitted_at: at,
         };
@@ -199,7 +214,10 @@ impl Batch {
             && (same_admission || long_ago)
             && first.admission.content_digest == asked.content_digest;
         let after = publish_again
-            .then(|| self.after(&first.admission.person_keys(), first.admission.admitted_at))
+            .then(|| {
+                let first = &first.admission;
+                self.after(first.kind, &first.person_keys(), first.admitted_at)
+            })
             .flatten();
         Answer::Duplicate {
             record: Box::new(first.clone()),
@@ -208,8 +226,12 @@ impl Batch {
         }
     }
 
-    /// The latest pending operation on this person admitted before this moment.
-    fn after(&self, keys: &[String], before: i64) -> Option<OperationId> {
+    /// The operation on this person, admitted before this moment and pending, that must end first: the latest that sets
+    /// a password, else the latest unlock. An unlock leaves the password alone, and waits for nobody.
+    fn after(&self, kind: Kind, keys: &[String], before: i64) -> Option<OperationId> {
+        if !kind.sets_password() {
+            return None;
+        }
         self.pending
             .iter()
             .filter(|peer| peer.admitted_at < before && share_a_key(&peer.person_keys, keys))
@@ -217,7 +239,7 @@ impl Batch {
                 // it may have ended within this very batch
                 self.records.get(&peer.id).is_none_or(Record::is_pending)
             })
-            .max_by_key(|peer| peer.admitted_at)
+            .max_by_key(|peer| (peer.kind.sets_password(), peer.admitted_at))
             .map(|peer| OperationId::from_uuid(peer.id))
     }
 
@@ -271,6 +293,48 @@ impl Batch {
         }
         let expired = expiry(self.now, &self.service, "no service took it up");
         self.report(id, &expired)
+    }
+
+    fn overtake(&mut self, id: OperationId, service: &str) -> Result<Answer, serde_json::Error> {
+        let Some(record) = self.records.get(&id.as_uuid()) else {
+            return Ok(Answer::UnknownOperation);
+        };
+        let long_ago = record.admission.admitted_at < self.now.saturating_sub(OVERTAKEN_AFTER);
+        if !record.is_untouched() || record.is_overtaken() || !long_ago {
+            return Ok(Answer::Recorded(Box::new(record.clone())));
+        }
+        let detail = "nothing had been heard of it when a later operation on the person came";
+        self.step(id, service, OVERTAKEN, detail)
+    }
+
+    fn take_up(&mut self, id: OperationId, service: &str) -> Result<Answer, serde_json::Error> {
+        let Some(record) = self.records.get(&id.as_uuid()) else {
+            return Ok(Answer::UnknownOperation);
+        };
+        if !record.is_pending() || record.is_overtaken() || record.is_taken_up() {
+            return Ok(Answer::Recorded(Box::new(record.clone())));
+        }
+        self.step(id, service, TAKEN_UP, "")
+    }
+
+    fn step(
+        &mut self,
+        id: OperationId,
+        service: &str,
+        step: &str,
+        detail: &str,
+    ) -> Result<Answer, serde_json::Error> {
+        let step = Step {
+            at: self.now,
+            service: service.to_owned(),
+            step: step.to_owned(),
+            detail: detail.to_owned(),
+        };
+        let steps = Reported {
+            steps: vec![step],
+            ..Reported::default()
+        };
+        self.report(id, &steps)
     }
 
     fn change_settings(&mut self, change: &SettingsChange) -> Result<Answer, serde_json::Error> {

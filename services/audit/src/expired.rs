@@ -1,8 +1,8 @@
-//! Dead letters: messages that nobody took in time, or that killed whoever took them.
+//! Dead letters: messages that nobody took in time, that killed whoever took them, or that gave way to others.
 
 use std::time::Duration;
 
-use bus::{Deliveries, Delivery, Destination, Message, Publisher};
+use bus::{DeadLetter, Deliveries, Delivery, Destination, Fate, Message, Publisher};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::{ForestId, OperationId};
 use prost::Message as _;
@@ -93,9 +93,9 @@ impl Letter {
         self.work.as_ref().is_some_and(|work| work.reconcile_only)
     }
 
-    fn death(&self, taken: bool) -> Death {
+    fn death(&self, fate: Fate) -> Death {
         Death {
-            taken,
+            fate,
             in_doubt: self.request.perhaps_repeated || self.is_reconciling(),
             deadline_passed: self.remaining().is_none() || self.is_reconciling(),
             given_back: self.request.given_back,
@@ -154,19 +154,31 @@ impl DeadLetters {
             }
         };
         telemetry::span::current_belongs_to(letter.id);
-        let verdict = letter.death(dead.perhaps_taken).verdict();
-        tracing::info!(
-            queue = dead.queue,
-            reason = dead.reason,
-            perhaps_taken = dead.perhaps_taken,
-            ?verdict,
-            "a message died"
-        );
+        let fate = fate(dead, delivery.redelivered || delivery.attempts > 0);
+        let verdict = letter.death(fate).verdict();
+        if verdict == Verdict::HandOn {
+            // many, while operations wait for one another
+            tracing::debug!(queue = dead.queue, "a message gave way to others");
+        } else {
+            tracing::info!(
+                queue = dead.queue,
+                reason = dead.reason,
+                ?fate,
+                ?verdict,
+                "a message died"
+            );
+        }
         let forest = letter.work.as_ref().map_or("", |work| work.forest.as_str());
         observe::dead_letter(forest, &dead.reason, verdict.as_str());
         let reply_to = delivery.reply_to.clone();
         match verdict {
             Verdict::Expire => self.expire(&letter, &dead.queue, reply_to).await,
+            Verdict::HandOn => {
+                // not known to have been sent on, it may have a twin from then on
+                self.hand_on(&letter, &delivery.body, reply_to.clone())
+                    .await
+                    || self.send_on(letter, false, reply_to).await
+            }
             Verdict::GiveBack => self.send_on(letter, false, reply_to).await,
             Verdict::Reconcile => self.send_on(letter, true, reply_to).await,
         }
@@ -207,6 +219,24 @@ impl DeadLetters {
             }
         }
         true
+    }
+
+    /// As it was, for nobody has begun with it; behind all others of its queue.
+    async fn hand_on(&self, letter: &Letter, body: &[u8], reply_to: Option<String>) -> bool {
+        let to = letter.work.as_ref().map_or(Destination::Requests, |work| {
+            Destination::Forest(work.forest.clone())
+        });
+        let message = Message {
+            body: body.to_vec(),
+            id: letter.id.to_string(),
+            reply_to,
+            time_to_live: letter.remaining(),
+        };
+        let handed_on = self.publisher.publish(to, message).await;
+        if let Err(error) = &handed_on {
+            tracing::info!(operation = %letter.id, %error, "not known to be handed on");
+        }
+        handed_on.is_ok()
     }
 
     /// Somebody may have begun with it, so only a writer of its forest can find out how it stands:
@@ -307,6 +337,14 @@ impl DeadLetters {
             () = self.shutdown.cancelled() => false,
             () = tokio::time::sleep(pause) => true,
         }
+    }
+}
+
+/// A dead letter that somebody dealt with before may have been handed on by them already.
+fn fate(dead: &DeadLetter, dealt_with_before: bool) -> Fate {
+    match dead.fate {
+        Fate::Rejected if dealt_with_before => Fate::PerhapsTaken,
+        fate => fate,
     }
 }
 

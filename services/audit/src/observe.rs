@@ -113,7 +113,7 @@ impl Committed {
                 Item::Overdue(id) => {
                     committed.swept += u64::from(ended_now(&id.as_uuid()).is_some());
                 }
-                Item::Settings(_) | Item::KeyAct(_) => {}
+                Item::Overtake(..) | Item::TakeUp(..) | Item::Settings(_) | Item::KeyAct(_) => {}
             }
         }
         committed

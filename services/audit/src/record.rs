@@ -5,6 +5,11 @@ use proto::v1;
 
 use crate::content::{Admission, End, Reported, Step, Target, Write};
 
+/// The step by which a later operation went first.
+pub(crate) const OVERTAKEN: &str = "overtaken";
+/// The step by which a writer keeps later operations from going first.
+pub(crate) const TAKEN_UP: &str = "taken up";
+
 /// One operation, folded from its entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
@@ -42,9 +47,23 @@ impl Record {
         self.outcome.is_none()
     }
 
-    /// Whether nothing is known of it but that it was accepted.
+    /// Whether nothing is known of it but that it was accepted, and perhaps overtaken.
     pub(crate) fn is_untouched(&self) -> bool {
-        self.is_pending() && self.target.is_none() && self.steps.len() <= 1
+        self.is_pending()
+            && self.target.is_none()
+            && (self.steps.iter().skip(1)).all(|step| step.step == OVERTAKEN)
+    }
+
+    pub(crate) fn is_overtaken(&self) -> bool {
+        self.has_step(OVERTAKEN)
+    }
+
+    pub(crate) fn is_taken_up(&self) -> bool {
+        self.has_step(TAKEN_UP)
+    }
+
+    fn has_step(&self, name: &str) -> bool {
+        self.steps.iter().any(|step| step.step == name)
     }
 
     /// What of a report is new. Services repeat what they were told, and messages may have twins.

@@ -1,5 +1,6 @@
 //! What a dead letter means (pure).
 
+use bus::Fate;
 use operation::ForestId;
 
 /// Where a message died.
@@ -22,8 +23,8 @@ impl Origin {
 /// What a dead letter says, with what is known of its operation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Death {
-    /// Somebody may have had it in the queue it died in.
-    pub(crate) taken: bool,
+    /// Who can have had it in the queue it died in.
+    pub(crate) fate: Fate,
     /// The message may have a twin, or a write was suspected before: that nobody took this one
     /// says nothing.
     pub(crate) in_doubt: bool,
@@ -37,6 +38,8 @@ pub(crate) struct Death {
 pub(crate) enum Verdict {
     /// Nobody ever had it: nothing was written.
     Expire,
+    /// Nobody began with it, and there is time to carry it out: it goes back as it was.
+    HandOn,
     /// Somebody may have begun with it, and there is time to carry it out.
     GiveBack,
     /// Somebody may have begun with it: to be found out, and nothing begun any more.
@@ -50,6 +53,7 @@ impl Verdict {
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             Self::Expire => "expire",
+            Self::HandOn => "hand-on",
             Self::GiveBack => "give-back",
             Self::Reconcile => "reconcile",
         }
@@ -58,8 +62,10 @@ impl Verdict {
 
 impl Death {
     pub(crate) const fn verdict(self) -> Verdict {
-        if !self.taken && !self.in_doubt {
-            return Verdict::Expire;
+        match self.fate {
+            Fate::Rejected if !self.deadline_passed => return Verdict::HandOn,
+            Fate::Untaken | Fate::Rejected if !self.in_doubt => return Verdict::Expire,
+            Fate::Untaken | Fate::Rejected | Fate::PerhapsTaken => {}
         }
         if self.deadline_passed || self.given_back >= TRIES {
             return Verdict::Reconcile;
@@ -73,7 +79,7 @@ mod tests {
     use super::*;
 
     const UNTAKEN: Death = Death {
-        taken: false,
+        fate: Fate::Untaken,
         in_doubt: false,
         deadline_passed: true,
         given_back: 0,
@@ -87,7 +93,7 @@ mod tests {
     #[test]
     fn what_somebody_had_is_never_expired_here() {
         let taken = Death {
-            taken: true,
+            fate: Fate::PerhapsTaken,
             ..UNTAKEN
         };
         assert_eq!(taken.verdict(), Verdict::Reconcile);
@@ -96,6 +102,29 @@ mod tests {
             ..taken
         };
         assert_eq!(in_time.verdict(), Verdict::GiveBack);
+    }
+
+    #[test]
+    fn what_nobody_began_with_goes_back_while_there_is_time() {
+        for in_doubt in [false, true] {
+            let rejected = Death {
+                fate: Fate::Rejected,
+                in_doubt,
+                deadline_passed: false,
+                given_back: TRIES,
+            };
+            assert_eq!(rejected.verdict(), Verdict::HandOn);
+        }
+        let late = Death {
+            fate: Fate::Rejected,
+            ..UNTAKEN
+        };
+        assert_eq!(late.verdict(), Verdict::Expire);
+        let late_twin = Death {
+            in_doubt: true,
+            ..late
+        };
+        assert_eq!(late_twin.verdict(), Verdict::Reconcile);
     }
 
     #[test]
@@ -110,7 +139,7 @@ mod tests {
     #[test]
     fn poison_is_not_tried_for_ever() {
         let given_back = |given_back| Death {
-            taken: true,
+            fate: Fate::PerhapsTaken,
             deadline_passed: false,
             given_back,
             ..UNTAKEN

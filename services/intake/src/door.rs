@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, EXPECT, LOCATION},
@@ -43,8 +43,6 @@ const BODY_TIME_OUT: Duration = Duration::from_secs(10);
 /// How much of a body that is too large is still taken in: closing on a caller in the middle of
 /// sending resets the connection, and the 413 with it (RFC 9112 9.6).
 const LARGEST_DRAINED: usize = 8 * 1024 * 1024;
-/// How many operations of one batch are admitted at a time.
-const BATCH_WIDTH: usize = 8;
 /// An end is told by the reply queue while the ledger still writes it down: whoever looks it up at
 /// once shall not be told that it is pending.
 const REPORT_TRAVELS: Duration = Duration::from_secs(1);
@@ -152,8 +150,9 @@ impl Door {
     }
 
     /// All of a batch is checked before any of it is admitted: a malformed event in it means that
-    /// none is. If the ledger fails or the throttle closes halfway, the whole batch may be sent
-    /// again: what was admitted stays once.
+    /// none is. Its events are admitted one after the other, for two of them may be about one person.
+    /// If the ledger fails or the throttle closes halfway, the whole batch may be sent again: what was
+    /// admitted stays once.
     async fn batch(
         &self,
         events: Vec<Event>,
@@ -168,16 +167,13 @@ impl Door {
                     .map_err(|problem| problem.at(index))?,
             );
         }
-        let tickets: Vec<Result<Ticket, Problem>> = stream::iter(checked)
-            .map(|(submission, forests)| {
-                self.submit(submission, forests, caller, Arc::clone(&permit))
-            })
-            .buffered(BATCH_WIDTH)
-            .collect()
-            .await;
-        let mut operations = Vec::with_capacity(tickets.len());
-        for (index, ticket) in tickets.into_iter().enumerate() {
-            let standing = ticket.map_err(|problem| problem.at(index))?.standing;
+        let mut operations = Vec::with_capacity(checked.len());
+        for (index, (submission, forests)) in checked.into_iter().enumerate() {
+            let ticket = self
+                .submit(submission, forests, caller, Arc::clone(&permit))
+                .await
+                .map_err(|problem| problem.at(index))?;
+            let standing = ticket.standing;
             self.operations
                 .count(standing.kind, standing.status(), standing.reason());
             operations.push(json!({

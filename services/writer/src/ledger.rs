@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use chassis::rpc::LedgerChannel;
 use operation::{OperationId, Status};
-use proto::v1::{self, ledger_client::LedgerClient};
+use proto::v1::{self, admission_client::AdmissionClient, ledger_client::LedgerClient};
+use time::OffsetDateTime;
 use tonic::Code;
 
 use crate::decide::Precedent;
@@ -21,6 +22,24 @@ pub(crate) struct Ledger {
 pub(crate) struct Standing {
     pub(crate) status: Status,
     pub(crate) precedents: Vec<Precedent>,
+}
+
+/// An operation that another one waits for.
+pub(crate) enum Earlier {
+    /// It has ended, or the ledger does not know it.
+    Over,
+    Pending {
+        admitted_at: OffsetDateTime,
+    },
+}
+
+/// What the ledger says to a writer that is about to begin late.
+pub(crate) enum Late {
+    TakenUp,
+    /// It has ended already.
+    Ended(Status),
+    /// A later operation on the person went first.
+    Overtaken,
 }
 
 impl Ledger {
@@ -60,17 +79,78 @@ impl Ledger {
         })
     }
 
-    /// Whether an operation has ended; one the ledger does not know has.
-    pub(crate) async fn has_ended(&self, id: OperationId) -> Result<bool, String> {
+    /// # Errors
+    /// As [`Self::standing`].
+    pub(crate) async fn earlier(&self, id: OperationId) -> Result<Earlier, String> {
         let call = self.channel.failover(TIME_OUT, |channel| {
             let request = v1::GetOperationRequest { id: id.to_string() };
             async move { LedgerClient::new(channel).get_operation(request).await }
         });
         match call.await {
-            Ok(record) => Ok(record.into_inner().status() != v1::Status::Pending),
-            Err(status) if status.code() == Code::NotFound => Ok(true),
+            Ok(record) => {
+                let record = record.into_inner();
+                if record.status() != v1::Status::Pending {
+                    return Ok(Earlier::Over);
+                }
+                let admitted_at = record
+                    .operation
+                    .map_or(0, |operation| operation.admitted_at);
+                let admitted_at = proto::from_micros(admitted_at);
+                Ok(Earlier::Pending {
+                    admitted_at: admitted_at.map_err(|error| error.to_string())?,
+                })
+            }
+            Err(status) if status.code() == Code::NotFound => Ok(Earlier::Over),
             Err(status) => Err(status.to_string()),
         }
+    }
+
+    /// Whether an earlier operation need not be waited for any more: nothing has been heard of it for long, and from now
+    /// on nobody may begin with it.
+    ///
+    /// # Errors
+    /// As [`Self::standing`].
+    pub(crate) async fn overtake(
+        &self,
+        earlier: OperationId,
+        service: &str,
+    ) -> Result<bool, String> {
+        let call = self.channel.failover(TIME_OUT, |channel| {
+            let request = v1::OvertakeRequest {
+                earlier: earlier.to_string(),
+                service: service.to_owned(),
+            };
+            async move { AdmissionClient::new(channel).overtake(request).await }
+        });
+        let response = call.await.map_err(|status| status.to_string())?;
+        Ok(response.into_inner().over)
+    }
+
+    /// Keeps later operations from overtaking this one, unless one has.
+    ///
+    /// # Errors
+    /// As [`Self::standing`].
+    pub(crate) async fn take_up(&self, id: OperationId, service: &str) -> Result<Late, String> {
+        let call = self.channel.failover(TIME_OUT, |channel| {
+            let request = v1::TakeUpRequest {
+                operation_id: id.to_string(),
+                service: service.to_owned(),
+            };
+            async move { AdmissionClient::new(channel).take_up(request).await }
+        });
+        let response = call
+            .await
+            .map_err(|status| status.to_string())?
+            .into_inner();
+        let status: Status = response
+            .status()
+            .try_into()
+            .map_err(|error: proto::FromWireError| error.to_string())?;
+        Ok(match (status.is_terminal(), response.overtaken) {
+            (true, _) => Late::Ended(status),
+            (false, true) => Late::Overtaken,
+            (false, false) => Late::TakenUp,
+        })
     }
 }
 

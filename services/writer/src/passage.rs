@@ -3,6 +3,7 @@
 mod attempt;
 mod doubt;
 mod misled;
+mod turn;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -15,9 +16,8 @@ use operation::{Applied, DomainName, ForestId, Outcome, Reason, Refusal, Status}
 use prost::Message as _;
 use proto::v1;
 use sealing::{Binding, Contents, SealedPassword};
-use telemetry::trouble::Trouble;
 use time::OffsetDateTime;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::{
@@ -32,10 +32,6 @@ use crate::{
 };
 
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
-/// How soon the ledger is asked again whether an earlier operation has ended: its end may be on its way there.
-const ASK_AT_FIRST_AFTER: Duration = Duration::from_millis(20);
-/// The longest it comes to, doubled each time.
-const ASK_AT_LAST_AFTER: Duration = Duration::from_millis(100);
 /// How long a domain controller that is away is waited for, the deadline permitting.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -80,6 +76,14 @@ impl Passage {
             ) {
                 Ok(mut work) => {
                     telemetry::span::current_belongs_to(work.operation.id);
+                    if let Some(earlier) = work.after
+                        && self.gives_way(earlier, &work, &delivery).await
+                    {
+                        if let Err(error) = delivery.reject().await {
+                            tracing::debug!(%error, "not rejected; it will come again");
+                        }
+                        return;
+                    }
                     self.observer.started(
                         work.operation.kind,
                         OffsetDateTime::now_utc() - work.operation.admitted_at,
@@ -118,9 +122,6 @@ impl Passage {
                 .into(),
             );
         };
-        if let Some(earlier) = work.after {
-            self.let_end(earlier, &work.operation).await;
-        }
         let contents = match self.open(work).await {
             Ok(contents) => contents,
             Err(refusal) => return Some(refusal.into()),
@@ -133,11 +134,12 @@ impl Passage {
             }
             self.observer.in_doubt(Doubt::Redelivered);
             if let Some(account) = self.look_everywhere(domain, work, contents.as_ref()).await {
-                work.step(
-                    &self.service,
-                    "reconciled",
-                    "an earlier delivery had written it",
-                );
+                let how = if work.operation.kind.sets_password() {
+                    "an earlier delivery had written it"
+                } else {
+                    "the account is not locked: nothing is left to write"
+                };
+                work.step(&self.service, "reconciled", how);
                 self.observer.reconciled(true);
                 let mut notes = self.notes(domain, work, &account, Sent::Before);
                 if is_expired_at_once(&work.operation, &account) {
@@ -205,43 +207,6 @@ impl Passage {
             .map_err(|error| invalid(error.to_string()))?;
         work.step(&self.service, "sealed password opened", "");
         Ok(Some(contents))
-    }
-
-    /// Operations on one person end in the order of their admission.
-    async fn let_end(&self, earlier: operation::OperationId, operation: &operation::Operation) {
-        let mut trouble = Trouble::none();
-        let mut pause = ASK_AT_FIRST_AFTER;
-        loop {
-            match self.ledger.has_ended(earlier).await {
-                Ok(ended) => {
-                    if let Some(so_far) = trouble.over() {
-                        tracing::info!(
-                            seconds = so_far.seconds,
-                            tries = so_far.tries,
-                            "the ledger can be asked again"
-                        );
-                    }
-                    if ended {
-                        return;
-                    }
-                }
-                Err(problem) => {
-                    if let Some(so_far) = trouble.failed() {
-                        tracing::warn!(
-                            problem,
-                            seconds = so_far.seconds,
-                            tries = so_far.tries,
-                            "the ledger cannot be asked for an earlier operation yet"
-                        );
-                    }
-                }
-            }
-            if operation.remaining(OffsetDateTime::now_utc()).is_zero() {
-                return;
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(ASK_AT_LAST_AFTER);
-        }
     }
 
     async fn report(&self, mut work: Work, end: End, delivery: &Delivery) {

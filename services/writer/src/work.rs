@@ -16,6 +16,8 @@ pub(crate) struct Work {
     /// Somebody may have begun to write it already.
     pub(crate) perhaps_begun: bool,
     pub(crate) reconcile_only: bool,
+    /// The ledger knows that a writer has it, so no later operation goes first.
+    pub(crate) taken_up: bool,
     pub(crate) steps: Vec<v1::Step>,
     /// The request to be resolved afresh should the remembered target not fit. Its steps are here.
     pub(crate) resolvable: Option<v1::Request>,
@@ -40,6 +42,7 @@ impl Work {
             after: request.parse_after().map_err(text)?,
             perhaps_begun: delivered_before || request.perhaps_repeated || work.reconcile_only,
             reconcile_only: work.reconcile_only,
+            taken_up: false,
             sealed_password: request.sealed_password,
             steps: request.steps,
             resolvable,

@@ -199,6 +199,86 @@ fn a_person_is_throttled_and_nothing_is_recorded() {
     ));
 }
 
+fn recorded(batch: &mut Batch, item: &Item) -> Record {
+    match batch.decide(item).unwrap() {
+        Answer::Recorded(record) => *record,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn id(number: u128) -> OperationId {
+    OperationId::from_uuid(Uuid::from_u128(number))
+}
+
+#[test]
+fn unlocks_wait_for_nobody_and_passwords_for_the_latest_password() {
+    let unlock = |number| Admission {
+        kind: Kind::Unlock,
+        ..admission(number, "ana@corp.example.com")
+    };
+    let after = |batch: &mut Batch, admission| match admit(batch, admission) {
+        Answer::Admitted { after, .. } => after,
+        other => panic!("{other:?}"),
+    };
+    let mut batch = batch();
+    assert_eq!(after(&mut batch, unlock(1)), None);
+    assert_eq!(after(&mut batch, unlock(2)), None);
+    let first = admission(3, "ana@corp.example.com");
+    assert_eq!(after(&mut batch, first), Some(id(2)));
+    assert_eq!(after(&mut batch, unlock(4)), None);
+    let second = admission(5, "ana@corp.example.com");
+    assert_eq!(after(&mut batch, second), Some(id(3)));
+}
+
+#[test]
+fn only_what_nothing_was_heard_of_for_long_is_overtaken() {
+    let mut batch = batch();
+    admit(&mut batch, admission(1, "ana@corp.example.com"));
+    admit(&mut batch, admission(2, "bo@corp.example.com"));
+    let overtake = |number| Item::Overtake(id(number), "writer-corp-1".to_owned());
+    batch.now += 14 * SECOND;
+    assert!(!recorded(&mut batch, &overtake(1)).is_overtaken());
+    let step = Step {
+        at: batch.now,
+        service: "resolver-1".to_owned(),
+        step: "routed".to_owned(),
+        detail: String::new(),
+    };
+    let routed = Reported {
+        steps: vec![step],
+        ..Reported::default()
+    };
+    report(&mut batch, 2, routed);
+    batch.now += 2 * SECOND;
+    assert!(!recorded(&mut batch, &overtake(2)).is_overtaken());
+    let overtaken = recorded(&mut batch, &overtake(1));
+    assert!(overtaken.is_overtaken() && overtaken.is_pending());
+    let entries = batch.entries.len();
+    assert_eq!(recorded(&mut batch, &overtake(1)), overtaken);
+    assert_eq!(batch.entries.len(), entries, "it is said once");
+    // nobody has it still, so it is swept like any other
+    batch.now += 100 * SECOND;
+    let swept = recorded(&mut batch, &Item::Overdue(id(1)));
+    assert_eq!(swept.status(), Status::Expired);
+}
+
+/// Whichever of the two comes first keeps the other from it.
+#[test]
+fn what_is_taken_up_is_not_overtaken_and_what_is_overtaken_is_not_taken_up() {
+    let mut batch = batch();
+    for number in [1, 2] {
+        admit(&mut batch, admission(number, "ana@corp.example.com"));
+    }
+    batch.now += 20 * SECOND;
+    let overtake = |number| Item::Overtake(id(number), "writer-corp-1".to_owned());
+    let take_up = |number| Item::TakeUp(id(number), "writer-corp-2".to_owned());
+    assert!(recorded(&mut batch, &take_up(1)).is_taken_up());
+    assert!(!recorded(&mut batch, &overtake(1)).is_overtaken());
+    assert!(recorded(&mut batch, &overtake(2)).is_overtaken());
+    let late = recorded(&mut batch, &take_up(2));
+    assert!(late.is_overtaken() && !late.is_taken_up());
+}
+
 #[test]
 fn only_what_nobody_took_up_is_swept() {
     let mut batch = batch();

@@ -108,8 +108,22 @@ fn a_late_request_is_reconciled_where_it_is_known_to_have_gone() {
 
 #[test]
 fn reconciling_stays_reconciling() {
-    let death = from_forest(true).death(false);
-    assert_eq!(death.verdict(), Verdict::Reconcile);
-    let death = from_forest(false).death(true);
+    for fate in [Fate::Untaken, Fate::Rejected, Fate::PerhapsTaken] {
+        let death = from_forest(true).death(fate);
+        assert_eq!(death.verdict(), Verdict::Reconcile);
+    }
+    let death = from_forest(false).death(Fate::PerhapsTaken);
     assert_eq!(death.verdict(), Verdict::GiveBack);
+}
+
+#[test]
+fn what_may_have_been_handed_on_already_is_not_handed_on_unmarked() {
+    let dead = |fate| DeadLetter {
+        queue: "writeback.forest.corp".to_owned(),
+        reason: "rejected".to_owned(),
+        fate,
+    };
+    assert_eq!(fate(&dead(Fate::Rejected), false), Fate::Rejected);
+    assert_eq!(fate(&dead(Fate::Rejected), true), Fate::PerhapsTaken);
+    assert_eq!(fate(&dead(Fate::Untaken), true), Fate::Untaken);
 }

@@ -44,10 +44,12 @@ const fn right(
     }
 }
 
-const RIGHTS: [Right; 15] = [
+const RIGHTS: [Right; 17] = [
     right("/writeback.v1.Admission/Ready", &[Kind::Intake], None),
     right("/writeback.v1.Admission/Admit", &[Kind::Intake], None),
     right("/writeback.v1.Admission/Record", &[Kind::Intake], None),
+    right("/writeback.v1.Admission/Overtake", &[Kind::Writer], None),
+    right("/writeback.v1.Admission/TakeUp", &[Kind::Writer], None),
     right("/writeback.v1.Admission/Await", &[Kind::Intake], Some(READ)),
     right(
         "/writeback.v1.Ledger/GetOperation",

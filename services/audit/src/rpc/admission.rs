@@ -13,6 +13,7 @@ use super::{Rpc, RpcError, in_time};
 use crate::{
     batch::{Answer, Item},
     content::{self, Reported},
+    record::Record,
     store,
 };
 
@@ -43,6 +44,25 @@ impl Admission for Rpc {
         let record = self.record_one(request.get_ref()).await?;
         Ok(Response::new(v1::RecordResponse {
             record: Some(record),
+        }))
+    }
+
+    async fn overtake(
+        &self,
+        request: Request<v1::OvertakeRequest>,
+    ) -> Result<Response<v1::OvertakeResponse>, Status> {
+        let over = self.overtake_one(request.into_inner()).await?;
+        Ok(Response::new(v1::OvertakeResponse { over }))
+    }
+
+    async fn take_up(
+        &self,
+        request: Request<v1::TakeUpRequest>,
+    ) -> Result<Response<v1::TakeUpResponse>, Status> {
+        let record = self.take_up_one(request.into_inner()).await?;
+        Ok(Response::new(v1::TakeUpResponse {
+            status: v1::Status::from(record.status()).into(),
+            overtaken: record.is_overtaken(),
         }))
     }
 
@@ -135,6 +155,31 @@ impl Rpc {
             .await?
         {
             Answer::Recorded(record) => Ok(record.to_wire()),
+            Answer::UnknownOperation => Err(RpcError::UnknownOperation),
+            _ => Err(RpcError::Unexpected),
+        }
+    }
+
+    async fn overtake_one(&self, request: v1::OvertakeRequest) -> Result<bool, RpcError> {
+        let earlier = content::operation_id(&request.earlier)?;
+        span::current_belongs_to(earlier);
+        let item = Item::Overtake(earlier, request.service);
+        match self.appender.append(item).await? {
+            Answer::Recorded(record) => Ok(!record.is_pending() || record.is_overtaken()),
+            Answer::UnknownOperation => Ok(true),
+            _ => Err(RpcError::Unexpected),
+        }
+    }
+
+    async fn take_up_one(&self, request: v1::TakeUpRequest) -> Result<Box<Record>, RpcError> {
+        let id = content::operation_id(&request.operation_id)?;
+        span::current_belongs_to(id);
+        match self
+            .appender
+            .append(Item::TakeUp(id, request.service))
+            .await?
+        {
+            Answer::Recorded(record) => Ok(record),
             Answer::UnknownOperation => Err(RpcError::UnknownOperation),
             _ => Err(RpcError::Unexpected),
         }

@@ -39,12 +39,12 @@ const FACTS: &str = "\
         writeback, unlock_without_reset, changed_at, changed_by, note, forests, \
         (SELECT coalesce(json_agg(known), '[]') FROM known) AS records, \
         (SELECT coalesce(json_agg(json_build_object( \
-            'id', o.id, 'person_keys', o.person_keys, 'admitted_at', o.admitted_at)), '[]') \
+            'id', o.id, 'kind', o.admission::json -> 'kind', 'person_keys', o.person_keys, 'admitted_at', o.admitted_at)), '[]') \
          FROM operations o WHERE o.status = 'pending' AND o.person_keys && \
             ($4::text[] || ARRAY(SELECT unnest(k.person_keys) FROM known k WHERE cardinality($2) > 0)) \
         ) AS pending, \
         (SELECT coalesce(json_agg(json_build_object( \
-            'id', o.id, 'person_keys', o.person_keys, 'admitted_at', o.admitted_at)), '[]') \
+            'id', o.id, 'kind', o.admission::json -> 'kind', 'person_keys', o.person_keys, 'admitted_at', o.admitted_at)), '[]') \
          FROM operations o WHERE o.counted AND o.admitted_at > now - $6 AND o.person_keys && $5 \
         ) AS counted \
     FROM head, settings, clock";
@@ -86,7 +86,10 @@ impl<'a> Wanted<'a> {
                         wanted.counted_persons.extend(admission.person_keys());
                     }
                 }
-                Item::Report(id, _) | Item::Overdue(id) => wanted.ids.push(id.as_uuid()),
+                Item::Report(id, _)
+                | Item::Overdue(id)
+                | Item::Overtake(id, _)
+                | Item::TakeUp(id, _) => wanted.ids.push(id.as_uuid()),
                 Item::Settings(_) | Item::KeyAct(_) => {}
             }
         }

@@ -166,7 +166,7 @@ pub(crate) async fn overdue(
     limit: i64,
 ) -> Result<Vec<OperationId>, StoreError> {
     let ids: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT id FROM operations WHERE status = 'pending' AND step_count <= 1 \
+        "SELECT id FROM operations WHERE status = 'pending' AND step_count <= 2 \
          AND forest IS NULL \
          AND deadline < (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $1 \
          ORDER BY deadline LIMIT $2",

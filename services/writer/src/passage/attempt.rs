@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use bus::Delivery;
 
-use super::{ASK_AGAIN_AFTER, End, PATIENCE, Passage, doubt::Lost};
+use super::{ASK_AGAIN_AFTER, End, PATIENCE, Passage, doubt::Lost, turn::Beginning};
 use crate::{
     Domain,
     decide::{Rules, Sent, permit, set_since_admission, superseded},
@@ -66,7 +66,7 @@ impl Passage {
                 Ok(end) => return end,
                 Err(refusal) => refusal,
             };
-            if seen.elapsed() > PATIENCE {
+            if seen.elapsed() > PATIENCE && away.reason != Reason::DeadlineExceeded {
                 return Some(away.into());
             }
             sleep(ASK_AGAIN_AFTER).await;
@@ -104,7 +104,12 @@ impl Passage {
         if !delivery.is_held() {
             return Ok(None);
         }
-        self.send(domain, work, contents, &account, &change).await
+        let until = match self.may_begin(work).await {
+            Beginning::Allowed(until) => until,
+            Beginning::Over(end) => return Ok(end),
+        };
+        self.send(domain, work, contents, &account, &change, until)
+            .await
     }
 
     /// Reads the account, and whether it may be written to.
@@ -191,14 +196,17 @@ impl Passage {
         contents: Option<&Contents>,
         account: &Account,
         change: &PasswordWrite,
+        until: Option<Instant>,
     ) -> Result<Option<End>, Refusal> {
         let remaining = work
             .operation
             .remaining(OffsetDateTime::now_utc())
             .unsigned_abs();
+        let deadline = Instant::now() + remaining;
+        let until = until.map_or(deadline, |until| until.min(deadline));
         match domain
             .directory
-            .write(work.object_guid, change, Instant::now() + remaining)
+            .write(work.object_guid, change, until)
             .await
         {
             Ok(receipt) => {
@@ -229,7 +237,8 @@ impl Passage {
                     detail: explained.detail,
                     violations: explained.violations,
                 };
-                if explained.transient {
+                // too late may be too late for a write that was not taken up only
+                if explained.transient || refusal.reason == Reason::DeadlineExceeded {
                     Err(refusal)
                 } else {
                     Ok(Some(refusal.into()))

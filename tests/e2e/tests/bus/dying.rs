@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use bus::{DeadLetter, Deliveries, Destination, Message, Queue};
+use bus::{DeadLetter, Deliveries, Destination, Fate, Message, Queue};
 use e2e::until;
 use operation::ForestId;
 
@@ -47,7 +47,7 @@ async fn what_nobody_took_dies_in_time_and_untaken() -> anyhow::Result<()> {
             == DeadLetter {
                 queue: "writeback.forest.corp".to_owned(),
                 reason: "expired".to_owned(),
-                perhaps_taken: false,
+                fate: Fate::Untaken,
             },
         "{death:?}"
     );
@@ -70,7 +70,22 @@ async fn dies_taken(time_to_live: Duration, queue: Queue, to: Destination) -> an
     drop(taken);
     drop(deliveries);
     let death = death(&mut dead_letters).await?;
-    ensure!(death.perhaps_taken, "{death:?}");
+    ensure!(death.fate == Fate::PerhapsTaken, "{death:?}");
+    house.tear_down().await
+}
+
+#[tokio::test]
+async fn what_a_writer_rejected_says_so() -> anyhow::Result<()> {
+    let house = House::build().await?;
+    let bus = house.bus().await?;
+    let mut dead_letters = bus.consume(Queue::Expired, 1).await?;
+    let mut deliveries = bus.consume(Queue::Forest(corp()?), 1).await?;
+    bus.publisher()
+        .publish(Destination::Forest(corp()?), living(LONG))
+        .await?;
+    next(&mut deliveries).await?.reject().await?;
+    let death = death(&mut dead_letters).await?;
+    ensure!(death.fate == Fate::Rejected, "{death:?}");
     house.tear_down().await
 }
 

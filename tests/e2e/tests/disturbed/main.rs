@@ -19,6 +19,7 @@ mod errand;
 mod forests;
 mod hung;
 mod ledger;
+mod lost;
 mod newer;
 mod people;
 mod permissions;

@@ -22,8 +22,10 @@ use crate::people;
 /// Of a lab that has just started: what heartbeats tell, and of a domain controller that was asked.
 const TOLD_WITHIN: Duration = Duration::from_secs(30);
 const KINDS: [&str; 4] = ["intake", "audit", "resolver", "writer"];
-const RPC_METHODS: [&str; 16] = [
+const RPC_METHODS: [&str; 18] = [
     "Ready",
+    "Overtake",
+    "TakeUp",
     "Admit",
     "Await",
     "Record",
@@ -175,7 +177,7 @@ fn allowed(label: &str, value: &str, lab: &Lab) -> bool {
             "nothing",
             "unavailable",
         ]),
-        "verdict" => one_of(&["expire", "give-back", "reconcile"]),
+        "verdict" => one_of(&["expire", "hand-on", "give-back", "reconcile"]),
         "why" => one_of(&["answer-lost", "redelivered"]),
         "found" => one_of(&["applied", "not-applied"]),
         "result" => {

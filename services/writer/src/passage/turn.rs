@@ -1,0 +1,158 @@
+//! Whose turn it is: passwords of one person are set in the order of their admission.
+//!
+//! An operation that has to wait gives way to what is behind it in the queue, where the earlier one may well be: were it
+//! to wait in its place, a few of them would take all places there are, and nobody's turn would come.
+
+use std::time::Duration;
+
+use bus::Delivery;
+use operation::{OperationId, Reason, Refusal};
+use telemetry::trouble::Trouble;
+use time::OffsetDateTime;
+use tokio::time::{Instant, sleep};
+
+use super::{ASK_AGAIN_AFTER, End, Passage};
+use crate::{
+    ledger::{Earlier, Late},
+    work::Work,
+};
+
+/// How soon the ledger is asked again whether an earlier operation has ended: its end may be on its way there.
+const ASK_AT_FIRST_AFTER: Duration = Duration::from_millis(20);
+/// The longest it comes to, doubled each time.
+const ASK_AT_LAST_AFTER: Duration = Duration::from_millis(100);
+/// For how long an operation keeps its place while it waits.
+const WAITS_IN_PLACE: Duration = Duration::from_millis(250);
+/// From when on the ledger is asked to let a later operation go first; it has the last word (`OVERTAKEN_AFTER`).
+const OVERTAKES_AFTER: time::Duration = time::Duration::seconds(15);
+/// When a write that was not taken up in the ledger has ended at the latest, since admission. The ledger counts on it: it
+/// lets a later operation go first only some seconds after.
+pub(super) const UNTAKEN_ENDS_WITHIN: Duration = Duration::from_secs(10);
+/// For what comes between taking up and the write: a connection to be had.
+const ROOM: Duration = Duration::from_secs(1);
+
+/// Whether a late write may begin.
+pub(super) enum Beginning {
+    /// And by when it must have ended, if not by the deadline only.
+    Allowed(Option<Instant>),
+    /// None when the operation has ended elsewhere.
+    Over(Option<End>),
+}
+
+impl Passage {
+    /// Whether the operation has to wait longer than it may keep its place: it is to give way.
+    pub(super) async fn gives_way(
+        &self,
+        earlier: OperationId,
+        work: &Work,
+        delivery: &Delivery,
+    ) -> bool {
+        // that somebody may have begun with it is known of this delivery alone
+        let keeps_its_place = delivery.redelivered || delivery.attempts > 0;
+        let mut trouble = Trouble::none();
+        let mut pause = ASK_AT_FIRST_AFTER;
+        let place_until = Instant::now() + WAITS_IN_PLACE;
+        loop {
+            match self.is_over(earlier).await {
+                Ok(over) => {
+                    if let Some(so_far) = trouble.over() {
+                        tracing::info!(
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "the ledger can be asked again"
+                        );
+                    }
+                    if over {
+                        return false;
+                    }
+                }
+                Err(problem) => {
+                    if let Some(so_far) = trouble.failed() {
+                        tracing::warn!(
+                            problem,
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "the ledger cannot be asked for an earlier operation yet"
+                        );
+                    }
+                }
+            }
+            if work
+                .operation
+                .remaining(OffsetDateTime::now_utc())
+                .is_zero()
+            {
+                return false;
+            }
+            if Instant::now() >= place_until && !keeps_its_place {
+                return true;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(ASK_AT_LAST_AFTER);
+        }
+    }
+
+    async fn is_over(&self, earlier: OperationId) -> Result<bool, String> {
+        match self.ledger.earlier(earlier).await? {
+            Earlier::Over => Ok(true),
+            Earlier::Pending { admitted_at }
+                if OffsetDateTime::now_utc() - admitted_at < OVERTAKES_AFTER =>
+            {
+                Ok(false)
+            }
+            Earlier::Pending { .. } => self.ledger.overtake(earlier, &self.service).await,
+        }
+    }
+
+    /// Asks the ledger once it is so late that a later operation on the person may have gone first.
+    pub(super) async fn may_begin(&self, work: &mut Work) -> Beginning {
+        if work.taken_up {
+            return Beginning::Allowed(None);
+        }
+        let since = OffsetDateTime::now_utc() - work.operation.admitted_at;
+        let since = Duration::try_from(since).unwrap_or_default();
+        let left = UNTAKEN_ENDS_WITHIN.saturating_sub(since);
+        if left > self.write_time_out + ROOM {
+            return Beginning::Allowed(Some(Instant::now() + left));
+        }
+        let mut trouble = Trouble::none();
+        loop {
+            match self.ledger.take_up(work.operation.id, &self.service).await {
+                Ok(Late::TakenUp) => {
+                    work.taken_up = true;
+                    return Beginning::Allowed(None);
+                }
+                Ok(Late::Ended(status)) => {
+                    tracing::info!(%status, "ended already");
+                    return Beginning::Over(None);
+                }
+                Ok(Late::Overtaken) => {
+                    let refusal = Refusal::new(
+                        Reason::Superseded,
+                        "a later operation on the person went first: nothing had been heard of this one for long",
+                    );
+                    return Beginning::Over(Some(refusal.into()));
+                }
+                Err(problem) => {
+                    if let Some(so_far) = trouble.failed() {
+                        tracing::warn!(
+                            problem,
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "late, and the ledger cannot be asked yet whether it may begin"
+                        );
+                    }
+                }
+            }
+            // refused as too late by whoever called
+            if work
+                .operation
+                .remaining(OffsetDateTime::now_utc())
+                .is_zero()
+            {
+                return Beginning::Allowed(Some(Instant::now()));
+            }
+            sleep(ASK_AGAIN_AFTER).await;
+        }
+    }
+}
