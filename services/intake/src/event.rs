@@ -1,5 +1,7 @@
 //! CloudEvents 1.0 over HTTP (the HTTP binding 1.0.2): binary, structured and batched mode.
 
+mod json;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{
     HeaderMap,
@@ -147,17 +149,7 @@ fn is_json(media: &str) -> bool {
 }
 
 fn json(body: &[u8]) -> Result<Value, EventError> {
-    serde_json::from_slice(body).map_err(|error| {
-        // Line and column only: serde's text may quote what was sent.
-        EventError::malformed(
-            "body",
-            format!(
-                "not valid JSON at line {}, column {}",
-                error.line(),
-                error.column()
-            ),
-        )
-    })
+    json::read(body).map_err(|problem| EventError::malformed("body", problem))
 }
 
 fn structured(mut members: Map<String, Value>) -> Result<Event, EventError> {
@@ -196,8 +188,9 @@ fn structured(mut members: Map<String, Value>) -> Result<Event, EventError> {
             let bytes = STANDARD
                 .decode(encoded)
                 .map_err(|_| EventError::malformed("data_base64", "not Base64"))?;
-            serde_json::from_slice(&bytes)
-                .map_err(|_| EventError::malformed("data_base64", "does not hold JSON"))?
+            json::read(&bytes).map_err(|problem| {
+                EventError::malformed("data_base64", format!("what it holds is {problem}"))
+            })?
         }
         (Some(_), Some(_)) => {
             return Err(EventError::malformed(

@@ -62,7 +62,7 @@ fn post_event() -> Value {
         "description": "A CloudEvent 1.0 in binary, structured or batched mode. Needs the scope password.reset, password.change or account.unlock, by the event's type. The same source and id are the same operation: a repeat gets the first one's result.",
         "parameters": [
             { "name": "Prefer", "in": "header", "schema": { "type": "string" },
-              "description": "respond-async: answer 202 at once. wait=N: answer within N seconds (RFC 7240)." },
+              "description": "respond-async: answer 202 at once. wait=N: answer within N seconds (RFC 7240), five minutes at most. Without it the answer takes as long as an operation without expirytime may take, 30 seconds unless configured otherwise, and a few for its end to arrive; then it is 202." },
             { "name": "ce-specversion", "in": "header", "schema": { "type": "string", "const": "1.0" }, "description": "Binary mode." },
             { "name": "ce-id", "in": "header", "schema": { "type": "string", "maxLength": 512 }, "description": "Binary mode." },
             { "name": "ce-source", "in": "header", "schema": { "type": "string", "maxLength": 1024 }, "description": "Binary mode." },

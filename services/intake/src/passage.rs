@@ -57,6 +57,8 @@ pub(crate) struct Passage {
     pub(crate) replies: String,
     /// This replica, as steps name it.
     pub(crate) service: String,
+    /// For how long who says nothing about it waits for the end.
+    pub(crate) patience: Duration,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
     /// That events cannot be admitted.
@@ -301,7 +303,8 @@ impl Passage {
             .unwrap_or(LONGEST_WAIT)
             .saturating_add(EXPIRY_TRAVELS)
             .min(LONGEST_WAIT);
-        let wait = wait.map_or(until_known, |wait| wait.min(until_known));
+        let patience = self.patience.saturating_add(EXPIRY_TRAVELS);
+        let wait = wait.unwrap_or(patience).min(until_known);
         if wait.is_zero() {
             return standing;
         }

@@ -66,6 +66,7 @@ pub(crate) async fn run(chassis: Chassis) -> anyhow::Result<()> {
         waiters: waiters.clone(),
         replies,
         service: settings.service.name.clone(),
+        patience: Duration::from_secs(settings.intake.default_deadline_seconds),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
         unadmitted: Mutex::default(),

@@ -5,6 +5,9 @@ use proto::{FromWireError, from_micros, v1};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+/// The steps by which services end an operation.
+const ENDS: [&str; 4] = ["ended", "expired", "refused", "not published"];
+
 /// What is known of one operation now.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Standing {
@@ -75,7 +78,7 @@ impl Standing {
         self.completed_at = self
             .outcome
             .is_some()
-            .then(|| self.steps.last().map_or(received, |step| step.at));
+            .then(|| ended_at(&self.steps).unwrap_or(received));
         Ok(self)
     }
 
@@ -113,6 +116,13 @@ impl Standing {
     }
 }
 
+/// When whoever ended it did so: the same to who hears of it by the reply queue and to who asks the ledger, which takes
+/// it in later.
+fn ended_at(steps: &[Step]) -> Option<OffsetDateTime> {
+    let end = steps.iter().find(|step| ENDS.contains(&step.step.as_str()));
+    end.map(|step| step.at)
+}
+
 impl TryFrom<&v1::OperationRecord> for Standing {
     type Error = FromWireError;
     fn try_from(record: &v1::OperationRecord) -> Result<Self, FromWireError> {
@@ -123,6 +133,7 @@ impl TryFrom<&v1::OperationRecord> for Standing {
             .try_into()?;
         let outcome: Option<Outcome> =
             record.outcome.as_ref().map(TryInto::try_into).transpose()?;
+        let steps = steps(&record.steps)?;
         Ok(Self {
             forest: record
                 .target
@@ -131,10 +142,10 @@ impl TryFrom<&v1::OperationRecord> for Standing {
                 .transpose()?,
             completed_at: outcome
                 .is_some()
-                .then(|| from_micros(record.completed_at))
+                .then(|| ended_at(&steps).map_or_else(|| from_micros(record.completed_at), Ok))
                 .transpose()?,
             outcome,
-            steps: steps(&record.steps)?,
+            steps,
             ..Self::admitted(&operation)
         })
     }
@@ -205,8 +216,8 @@ mod tests {
             steps: vec![v1::Step {
                 at: proto::to_micros(datetime!(2026-11-21 12:00:01 UTC)),
                 service: "writer-corp-1".to_owned(),
-                step: "written".to_owned(),
-                detail: String::new(),
+                step: "ended".to_owned(),
+                detail: "applied".to_owned(),
             }],
             write: None,
         }
@@ -238,7 +249,7 @@ mod tests {
                 "id": "0193b0de-0000-7000-8000-000000000001", "status": "applied", "kind": "reset",
                 "forest": "corp", "reason": null, "acceptedAt": "2026-11-21T12:00:00Z",
                 "completedAt": "2026-11-21T12:00:01Z", "notes": ["history was not checked"],
-                "steps": [{"at": "2026-11-21T12:00:01Z", "service": "writer-corp-1", "step": "written", "detail": ""}],
+                "steps": [{"at": "2026-11-21T12:00:01Z", "service": "writer-corp-1", "step": "ended", "detail": "applied"}],
             })
         );
     }
