@@ -1,6 +1,6 @@
 //! How a command ends, and what a failed call means to the operator.
 
-use std::{io, process::ExitCode};
+use std::process::ExitCode;
 
 /// The exit codes, as `--help` lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,14 +26,6 @@ impl From<Ending> for ExitCode {
             Ending::NotPossible => 3,
         })
     }
-}
-
-/// `writebackctl … | head` is no error.
-pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// What the audit service's refusal means, in the operator's words.

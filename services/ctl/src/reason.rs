@@ -1,12 +1,12 @@
 //! `writebackctl reason`: the pages kept beside the reasons' definition.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use anyhow::bail;
 use operation::Reason;
 use serde_json::json;
 
-use crate::{failure::Ending, table};
+use crate::{failure::Ending, output, table};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -38,7 +38,7 @@ impl Explain {
                 reasons
             }
         };
-        let mut out = io::stdout().lock();
+        let mut out = output::out();
         if json {
             let all: Vec<_> = reasons.iter().copied().map(to_json).collect();
             let value = match (all.as_slice(), &self.code) {

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     failure::Ending,
-    password,
+    output, password,
     web::{self, Trust},
 };
 
@@ -152,7 +152,7 @@ impl Seal {
                 .map(|(keys, contents)| (keys, contents)),
             OffsetDateTime::now_utc(),
         )?;
-        writeln!(io::stdout().lock(), "{event:#}")?;
+        writeln!(output::out(), "{event:#}")?;
         Ok(Ending::Done)
     }
 

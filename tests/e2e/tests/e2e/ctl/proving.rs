@@ -75,11 +75,30 @@ async fn an_export_is_verified_offline_and_a_touched_line_is_named() -> anyhow::
     );
     // its end cut off, before the checkpoint
     let cut = lines.get(..lines.len() / 2).context("no lines")?.join("\n");
-    let (code, found) = verify(&files("cut.jsonl", &cut)?, &checkpoint).await?;
+    let cut = files("cut.jsonl", &cut)?;
+    let (code, found) = verify(&cut, &checkpoint).await?;
     ensure!(
         code == 1 && found["findings"].to_string().contains("cut off"),
         "{code} {found}"
     );
+    // what is found is found, whoever reads of it
+    let offline = [
+        "ledger",
+        "verify",
+        "--export",
+        &cut,
+        "--checkpoint",
+        &checkpoint,
+        "--public-key",
+        &key,
+    ];
+    ensure!(bare.run_unread(&offline).await? == 1);
+    // a head that the ledger does not hold: this caller alone is told
+    let other = format!("{at}:{}", "0".repeat(64));
+    let by_the_database = ["ledger", "verify", "--checkpoint", &other];
+    ensure!(ctl.run_unread(&by_the_database).await? == 1);
+    // but an export only prints, and ends where nobody reads it
+    ensure!(ctl.run_unread(&["ledger", "export"]).await? == 0);
     // a checkpoint that somebody wrote, with no signature of the key's holder
     let mut forged: Value = signed.clone();
     forged["sequence"] = (at - 1).into();
