@@ -79,6 +79,14 @@ async fn wrong_arguments_of_sealing_and_sending_are_named_too() -> anyhow::Resul
             vec!["--no-unlock"],
         ),
         (
+            seal(&["--kind", "unlock", "--id", ""]),
+            vec!["--id", "leave --id out"],
+        ),
+        (
+            seal(&["--kind", "unlock", "--source", "not a uri reference"]),
+            vec!["--source", "URI reference", "leave --source out"],
+        ),
+        (
             seal(&[
                 "--kind",
                 "reset",
