@@ -66,7 +66,9 @@ fn matching(code: &str) -> Vec<Reason> {
     Reason::ALL
         .iter()
         .copied()
-        .filter(|reason| reason.code() == code || reason.event_id().eq_ignore_ascii_case(code))
+        .filter(|reason| {
+            reason.code().eq_ignore_ascii_case(code) || reason.event_id().eq_ignore_ascii_case(code)
+        })
         .collect()
 }
 
@@ -100,6 +102,7 @@ mod tests {
     #[test]
     fn a_reason_is_found_by_its_code_and_by_its_event_id() {
         assert_eq!(matching("password-policy"), [Reason::PasswordPolicy]);
+        assert_eq!(matching("Password-Policy"), [Reason::PasswordPolicy]);
         assert_eq!(matching("33008"), [Reason::PasswordPolicy]);
         assert_eq!(matching("sspr_0030"), [Reason::ForestUnavailable]);
         assert_eq!(matching("33004").len(), 3);
