@@ -75,30 +75,11 @@ async fn an_export_is_verified_offline_and_a_touched_line_is_named() -> anyhow::
     );
     // its end cut off, before the checkpoint
     let cut = lines.get(..lines.len() / 2).context("no lines")?.join("\n");
-    let cut = files("cut.jsonl", &cut)?;
-    let (code, found) = verify(&cut, &checkpoint).await?;
+    let (code, found) = verify(&files("cut.jsonl", &cut)?, &checkpoint).await?;
     ensure!(
         code == 1 && found["findings"].to_string().contains("cut off"),
         "{code} {found}"
     );
-    // what is found is found, whoever reads of it
-    let offline = [
-        "ledger",
-        "verify",
-        "--export",
-        &cut,
-        "--checkpoint",
-        &checkpoint,
-        "--public-key",
-        &key,
-    ];
-    ensure!(bare.run_unread(&offline).await? == 1);
-    // a head that the ledger does not hold: this caller alone is told
-    let other = format!("{at}:{}", "0".repeat(64));
-    let by_the_database = ["ledger", "verify", "--checkpoint", &other];
-    ensure!(ctl.run_unread(&by_the_database).await? == 1);
-    // but an export only prints, and ends where nobody reads it
-    ensure!(ctl.run_unread(&["ledger", "export"]).await? == 0);
     // a checkpoint that somebody wrote, with no signature of the key's holder
     let mut forged: Value = signed.clone();
     forged["sequence"] = (at - 1).into();
@@ -133,6 +114,41 @@ async fn an_export_is_verified_offline_and_a_touched_line_is_named() -> anyhow::
         &key,
     ];
     bare.run(&arguments).await?.expect_complaint(&["signature"])
+}
+
+#[tokio::test]
+async fn what_is_found_is_found_whoever_reads_of_it() -> anyhow::Result<()> {
+    let world = World::enter().await?;
+    let (ctl, bare) = (Ctl::of_the_lab()?, Ctl::bare()?);
+    let person = world.forest()?.named("nobody.exported");
+    world.door.send(&Event::unlock(&person)).await?;
+    let folder = Folder::new()?;
+    let (checkpoint, nothing) = (folder.path("checkpoint.json"), folder.path("nothing.jsonl"));
+    let signed = ctl.run(&["ledger", "checkpoint"]).await?.expect(0)?.out;
+    fs::write(&checkpoint, &signed)?;
+    fs::write(&nothing, "")?;
+    let key = lab::Place::of_this_repository()?.path("keys/audit-signing-public.pem");
+    let (checkpoint, nothing, key) = (text(&checkpoint)?, text(&nothing)?, text(&key)?);
+    let offline = [
+        "ledger",
+        "verify",
+        "--export",
+        &nothing,
+        "--checkpoint",
+        &checkpoint,
+        "--public-key",
+        &key,
+    ];
+    bare.run(&offline).await?.expect(1)?;
+    ensure!(bare.run_unread(&offline).await? == 1);
+    // a head that the ledger does not hold: this caller alone is told
+    let at = serde_json::from_str::<Value>(&signed)?["sequence"].clone();
+    let other = format!("{at}:{}", "0".repeat(64));
+    let by_the_database = ["ledger", "verify", "--checkpoint", &other];
+    ensure!(ctl.run_unread(&by_the_database).await? == 1);
+    // but an export only prints, and ends where nobody reads it
+    ensure!(ctl.run_unread(&["ledger", "export"]).await? == 0);
+    Ok(())
 }
 
 #[tokio::test]
