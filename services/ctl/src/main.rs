@@ -151,7 +151,7 @@ fn main() -> ExitCode {
     match run(arguments) {
         Ok(ending) => ending.into(),
         Err(error) => {
-            output::tell(format_args!("writebackctl: {error:#}"));
+            output::tell(format_args!("writebackctl: {}", failure::say(&error)));
             Ending::NotPossible.into()
         }
     }

@@ -177,7 +177,8 @@ impl Seal {
             if matches!(url.path(), "" | "/") {
                 url.set_path("/.well-known/jwks.json");
             }
-            let response = self.trust.client(FETCH_TIME_OUT)?.get(url).send().await?;
+            let request = self.trust.client(FETCH_TIME_OUT)?.get(url);
+            let response = request.send().await.map_err(web::unasked)?;
             web::body(response.error_for_status()?).await?
         } else {
             web::read_file(Path::new(keys))?

@@ -81,7 +81,7 @@ impl Send {
             } else {
                 "whether the event was taken is not known; sending the same event again is safe"
             };
-            anyhow::Error::new(error).context(known)
+            web::unasked(error).context(known)
         })?;
         let status = response.status();
         let body = web::body(response).await?;

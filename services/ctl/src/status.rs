@@ -152,7 +152,7 @@ async fn ask(replica: &Replica) -> Result<v1::StatusResponse, Unasked> {
         let channel = replica
             .connect()
             .await
-            .map_err(|error| Unasked::Away(format!("{:#}", anyhow::Error::new(error))))?;
+            .map_err(|error| Unasked::Away(error.to_string()))?;
         HealthClient::new(channel)
             .status(bounded(v1::StatusRequest {}, ANSWER_TIME_OUT))
             .await

@@ -7,7 +7,10 @@ use directory::permissions::{NamedAccount, Question, Report, survey};
 use serde_json::json;
 
 use super::{Target, Where, show};
-use crate::{failure::Ending, output, table};
+use crate::{
+    failure::{self, Ending},
+    output, table,
+};
 
 /// What one domain came to.
 pub(crate) struct Checked {
@@ -32,7 +35,7 @@ pub(crate) async fn run(config: &Config, place: &Where, json: bool) -> anyhow::R
             }
             Err(error) => {
                 failed = true;
-                let error = table::printable(&format!("{error:#}"));
+                let error = table::printable(&failure::say(&error));
                 if json {
                     let forest = &target.domain.forest.id;
                     domains.push(json!({ "forest": forest, "domain": name, "error": error }));
