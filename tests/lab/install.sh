@@ -4,7 +4,7 @@
 set -eu
 
 wanted="samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind
-        rabbitmq-server postgresql ldap-utils python3-jwcrypto ca-certificates prometheus"
+        rabbitmq-server postgresql ldap-utils python3-jwcrypto ca-certificates openssl prometheus"
 
 # cargo links with the system's compiler
 command -v cc >/dev/null || wanted="$wanted gcc libc6-dev"

@@ -21,6 +21,7 @@ const CONNECT_TIME_OUT: Duration = Duration::from_secs(5);
 /// For a question about one or a few operations.
 pub(crate) const ANSWER_TIME_OUT: Duration = Duration::from_secs(30);
 const TOKEN_FILE: &str = "WRITEBACK_TOKEN_FILE";
+const TRUST: &str = "give that authority's certificate with --audit-ca FILE, or as ca_file in [ledger] of the configuration";
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Where the audit service is, and who asks.
@@ -110,9 +111,7 @@ impl Address {
         for replica in self.replicas()? {
             match replica.connect().await {
                 Ok(channel) => return Ok(channel),
-                Err(error) => {
-                    failures.push(format!("{}: {:#}", replica.url, anyhow::Error::new(error)));
-                }
+                Err(error) => failures.push(format!("{}: {error}", replica.url)),
             }
         }
         bail!(
@@ -175,8 +174,9 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    pub(crate) async fn connect(&self) -> Result<AuditChannel, tonic::transport::Error> {
-        let channel = self.endpoint.connect().await?;
+    pub(crate) async fn connect(&self) -> anyhow::Result<AuditChannel> {
+        let connecting = self.endpoint.connect().await;
+        let channel = connecting.map_err(|error| failure::unasked(error, TRUST))?;
         Ok(InterceptedService::new(channel, self.bearer.clone()))
     }
 }

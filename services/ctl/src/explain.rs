@@ -3,7 +3,7 @@
 
 mod show;
 
-use std::io;
+use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
 use chassis::config::{self, Config, Treatment};
@@ -22,6 +22,7 @@ use crate::{
     audit::{ANSWER_TIME_OUT, Address, answer, bounded},
     failure::Ending,
     forests::{self, Domain},
+    output,
 };
 
 #[derive(Debug, clap::Args)]
@@ -104,9 +105,9 @@ impl Explain {
             settings,
             operations,
         };
-        let mut out = io::stdout().lock();
+        let mut out = output::out();
         if json {
-            io::Write::write_fmt(&mut out, format_args!("{:#}\n", explanation.to_json()))?;
+            writeln!(out, "{:#}", explanation.to_json())?;
         } else {
             explanation.print(&mut out)?;
         }

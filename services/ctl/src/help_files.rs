@@ -1,17 +1,13 @@
 //! `writebackctl completions` and `writebackctl man`: what shells and `man` are given, made from the
 //! same definition as the command line itself.
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    path::PathBuf,
-};
+use std::{fs, io::Write as _, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
-use crate::failure::Ending;
+use crate::{failure::Ending, output};
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum KnownShell {
@@ -53,7 +49,7 @@ impl Completions {
             "writebackctl",
             &mut script,
         );
-        io::stdout().write_all(&script)?;
+        output::out().write_all(&script)?;
         Ok(Ending::Done)
     }
 }

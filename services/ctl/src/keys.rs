@@ -24,7 +24,7 @@ use self::{
     life::State,
     recording::record,
 };
-use crate::{audit::Address, failure::Ending, moment, table};
+use crate::{audit::Address, failure::Ending, moment, output, table};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Keys {
@@ -201,7 +201,7 @@ fn list(found: &Found, keys: &PublicKeys, forest: &ForestId, now: i64) -> Vec<Li
 }
 
 fn print(listed: &[Listed], json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = output::out();
     if json {
         let keys: Vec<Value> = listed
             .iter()
@@ -275,7 +275,7 @@ impl Generate {
             make(&found, &self.forest, algorithm)?
         };
         let recorded = record(address, "generated", &self.forest, vec![kid.clone()]).await;
-        let mut out = io::stdout().lock();
+        let mut out = output::out();
         if json {
             let value = json!({
                 "kid": kid,
@@ -295,7 +295,7 @@ impl Generate {
     }
 
     fn there_already(&self, kid: &str, json: bool) -> anyhow::Result<Ending> {
-        let mut out = io::stdout().lock();
+        let mut out = output::out();
         if json {
             let value = json!({ "kid": kid, "forest": self.forest, "made": false });
             writeln!(out, "{value:#}")?;

@@ -18,7 +18,7 @@ use self::entries::SignedCheckpoint;
 use crate::{
     audit::{ANSWER_TIME_OUT, Address, answer, bounded},
     failure::{self, Ending},
-    table,
+    output, table,
 };
 
 /// For reading the whole ledger again.
@@ -52,7 +52,7 @@ Example:
     Checkpoint,
     /// Every entry as the chain has it, a JSON object per line, oldest first
     #[command(after_help = "\
-Exit codes: 0 all was printed; 3 wrong use or no connection: what was printed is not all.
+Exit codes: 0 all was printed, or whoever read it left; 3 wrong use or no connection: what was printed is not all.
 
 Example:
   writebackctl ledger export > ledger.jsonl")]
@@ -121,7 +121,7 @@ impl Ledger {
                     "the signature of the ledger's head is not valid: run `writebackctl ledger verify`"
                 );
                 // for keeping: the same for people and machines
-                writeln!(io::stdout(), "{:#}", checkpoint.to_json())?;
+                writeln!(output::out(), "{:#}", checkpoint.to_json())?;
                 Ok(Ending::Done)
             }
             Self::Export { from } => {
@@ -136,11 +136,16 @@ impl Ledger {
                         .await
                         .context("the audit service did not go on in time")?;
                     match next.map_err(|status| failure::explain(&status))? {
-                        Some(entry) => writeln!(out, "{}", entries::to_json(&entry))?,
+                        Some(entry) => {
+                            let printed = writeln!(out, "{}", entries::to_json(&entry));
+                            if !output::is_read(printed)? {
+                                return Ok(Ending::Done);
+                            }
+                        }
                         None => break,
                     }
                 }
-                out.flush()?;
+                output::is_read(out.flush())?;
                 Ok(Ending::Done)
             }
         }
@@ -260,7 +265,7 @@ fn print(
 ) -> anyhow::Result<Ending> {
     let intact = findings.is_empty();
     let head = hex::encode(head);
-    let mut out = io::stdout().lock();
+    let mut out = output::out();
     if json {
         let mut value = json!({
             "intact": intact,

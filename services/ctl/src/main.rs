@@ -15,6 +15,7 @@ mod keys;
 mod ledger;
 mod moment;
 mod operations;
+mod output;
 mod password;
 mod permissions;
 mod reason;
@@ -139,7 +140,7 @@ fn main() -> ExitCode {
                 Ending::Done
             };
             if password::is_on_the_command_line(&error, std::env::args_os()) {
-                eprintln!("{}", password::NEVER_AN_ARGUMENT);
+                output::tell(format_args!("{}", password::NEVER_AN_ARGUMENT));
             } else {
                 // nothing is left to tell it to when the terminal is gone
                 drop(error.print());
@@ -149,9 +150,8 @@ fn main() -> ExitCode {
     };
     match run(arguments) {
         Ok(ending) => ending.into(),
-        Err(error) if failure::is_broken_pipe(&error) => Ending::Done.into(),
         Err(error) => {
-            eprintln!("writebackctl: {error:#}");
+            output::tell(format_args!("writebackctl: {}", failure::say(&error)));
             Ending::NotPossible.into()
         }
     }

@@ -5,13 +5,16 @@ use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// RFC 3339, or how long ago: `90s`, `15m`, `2h`, `7d`.
 pub(crate) fn parse(text: &str, now: OffsetDateTime) -> anyhow::Result<OffsetDateTime> {
-    if let Some(ago) = parse_ago(text) {
-        return now
-            .checked_sub(ago)
-            .context("that is before the beginning of time");
-    }
-    OffsetDateTime::parse(text, &Rfc3339).with_context(|| {
-        format!("{text:?} is neither a time such as 2026-01-31T12:00:00Z nor an age such as 2h")
+    let at = match parse_ago(text) {
+        Some(ago) => now.checked_sub(ago),
+        // where in the text its parser stopped is of no use to whoever wrote it
+        None => OffsetDateTime::parse(text, &Rfc3339).ok(),
+    };
+    at.with_context(|| {
+        format!(
+            "{text:?} is no time that there is: a time such as 2026-01-31T12:00:00Z is expected, or how long ago it was, \
+             such as 90s, 15m, 2h or 7d"
+        )
     })
 }
 
@@ -64,8 +67,21 @@ mod tests {
             parse("2026-01-01T00:00:00Z", NOW).unwrap(),
             datetime!(2026-01-01 0:00 UTC)
         );
-        for text in ["", "yesterday", "-2h", "2w", "h", "é"] {
-            assert!(parse(text, NOW).is_err(), "{text:?}");
+        for text in [
+            "",
+            "yesterday",
+            "-2h",
+            "2w",
+            "h",
+            "é",
+            "99999999d",
+            "99999999999d",
+        ] {
+            let error = parse(text, NOW).unwrap_err();
+            assert!(error.source().is_none(), "its own words: {error:?}");
+            for part in [text, "2026-01-31T12:00:00Z", "7d"] {
+                assert!(error.to_string().contains(part), "{error}");
+            }
         }
     }
 

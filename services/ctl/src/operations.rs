@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use crate::{
     audit::{ANSWER_TIME_OUT, Address, AuditChannel, answer, bounded},
     failure::{self, Ending},
-    moment, table, view,
+    moment, output, table, view,
 };
 
 /// An end is told while the ledger still writes it down: whoever looks it up at once is not to be told that it is pending.
@@ -45,7 +45,7 @@ AFTER is the time since the operation was accepted.")]
     },
     /// Entries as they are written, from now on, until interrupted
     #[command(after_help = "\
-Exit codes: 0 interrupted; 3 the stream ended by itself, wrong use or no connection.
+Exit codes: 0 interrupted, or whoever read it left; 3 the stream ended by itself, wrong use or no connection.
 
 Examples:
   writebackctl operations tail
@@ -53,7 +53,7 @@ Examples:
     Tail(Tail),
     /// Everything the filters let through, newest first, for other programs
     #[command(after_help = "\
-Exit codes: 0 exported, also when there is none; 3 wrong use or no connection: what was printed may not be all.
+Exit codes: 0 exported, also when there is none, or whoever read it left; 3 wrong use or no connection: what was printed may not be all.
 
 Examples:
   writebackctl operations export --since 7d > operations.jsonl
@@ -159,7 +159,7 @@ async fn list_operations(
 ) -> anyhow::Result<Ending> {
     let call = client.list_operations(bounded(request, ANSWER_TIME_OUT));
     let answer = answer(call, ANSWER_TIME_OUT).await?;
-    let mut out = io::stdout().lock();
+    let mut out = output::out();
     if json {
         let operations: Vec<_> = answer.operations.iter().map(view::to_json).collect();
         let value = json!({ "operations": operations, "nextPageToken": answer.next_page_token });
@@ -167,7 +167,7 @@ async fn list_operations(
     } else if answer.operations.is_empty() {
         // not on standard output, where a script counts lines
         writeln!(
-            io::stderr(),
+            output::err(),
             "no operation matches; without filters `operations list` shows the latest"
         )?;
     } else {
@@ -195,7 +195,7 @@ async fn show(
     let record = answer(client.r#await(request), ANSWER_TIME_OUT)
         .await
         .with_context(|| format!("operation {id}"))?;
-    let mut out = io::stdout().lock();
+    let mut out = output::out();
     if json {
         writeln!(out, "{:#}", view::to_json(&record))?;
     } else {
@@ -209,7 +209,7 @@ async fn show(
 }
 
 impl Tail {
-    /// Follows until interrupted; a stream that ends by itself is an error, so that a script that
+    /// Follows until interrupted, or until nobody reads it any more; a stream that ends by itself is an error, so that a script that
     /// watches it notices.
     async fn run(
         self,
@@ -222,7 +222,7 @@ impl Tail {
         };
         let mut events = answer(client.watch(request), ANSWER_TIME_OUT).await?;
         // not on standard output: that is for what is watched
-        eprintln!("watching; Ctrl-C ends");
+        output::tell(format_args!("watching; Ctrl-C ends"));
         loop {
             let event = tokio::select! {
                 event = events.message() => event.map_err(|status| failure::explain(&status))?,
@@ -232,12 +232,14 @@ impl Tail {
                 }
             };
             let event = event.context("the audit service ended the stream")?;
-            print_event(&event, json)?;
+            if !output::is_read(print_event(&event, json))? {
+                return Ok(Ending::Done);
+            }
         }
     }
 }
 
-fn print_event(event: &v1::WatchEvent, json: bool) -> anyhow::Result<()> {
+fn print_event(event: &v1::WatchEvent, json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if json {
         let value = json!({
@@ -259,6 +261,5 @@ fn print_event(event: &v1::WatchEvent, json: bool) -> anyhow::Result<()> {
             table::printable(&what)
         )?;
     }
-    out.flush()?;
-    Ok(())
+    out.flush()
 }

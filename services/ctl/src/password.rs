@@ -70,12 +70,22 @@ fn ask(prompt: &str) -> anyhow::Result<SecretString> {
     Ok(SecretString::from(password))
 }
 
-/// Reads one line each: for a change the current password, then the new one.
+/// Reads one line each: for a change the current password, then the new one. More of them is another kind's input: the wrong
+/// password would be sealed. Until the end, for what comes in pieces is not over when it pauses.
 pub(crate) fn read(kind: Kind, input: &mut impl BufRead) -> anyhow::Result<Contents> {
     let current_password = (kind == Kind::Change)
         .then(|| read_line(input).context("the first line is the current password"))
         .transpose()?;
     let new_password = read_line(input).context("no new password on standard input")?;
+    ensure!(
+        input.fill_buf()?.is_empty(),
+        "--password-stdin: {}; there is more on standard input",
+        if kind == Kind::Change {
+            "a change takes two lines, the current password and the new one"
+        } else {
+            "a reset takes one line, the new password; it is --kind change that takes two"
+        }
+    );
     Ok(Contents {
         new_password,
         current_password,
@@ -113,6 +123,22 @@ mod tests {
         let contents = read(Kind::Change, &mut "old\nnew".as_bytes()).unwrap();
         assert_eq!(contents.new_password.expose_secret(), "new");
         assert_eq!(contents.current_password.unwrap().expose_secret(), "old");
+    }
+
+    #[test]
+    fn more_lines_than_the_kind_takes_are_refused() {
+        let refused = |kind, input: &str| {
+            let error = read(kind, &mut input.as_bytes()).unwrap_err();
+            error.to_string()
+        };
+        let reset = refused(Kind::Reset, "old\nnew\n");
+        assert!(reset.contains("a reset takes one line"), "{reset}");
+        assert!(
+            !reset.contains("old") && !reset.contains("new\n"),
+            "{reset}"
+        );
+        let change = refused(Kind::Change, "old\nnew\nnew\n");
+        assert!(change.contains("a change takes two lines"), "{change}");
     }
 
     #[test]

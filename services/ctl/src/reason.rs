@@ -1,12 +1,12 @@
 //! `writebackctl reason`: the pages kept beside the reasons' definition.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use anyhow::bail;
 use operation::Reason;
 use serde_json::json;
 
-use crate::{failure::Ending, table};
+use crate::{failure::Ending, output, table};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -38,7 +38,7 @@ impl Explain {
                 reasons
             }
         };
-        let mut out = io::stdout().lock();
+        let mut out = output::out();
         if json {
             let all: Vec<_> = reasons.iter().copied().map(to_json).collect();
             let value = match (all.as_slice(), &self.code) {
@@ -66,7 +66,9 @@ fn matching(code: &str) -> Vec<Reason> {
     Reason::ALL
         .iter()
         .copied()
-        .filter(|reason| reason.code() == code || reason.event_id().eq_ignore_ascii_case(code))
+        .filter(|reason| {
+            reason.code().eq_ignore_ascii_case(code) || reason.event_id().eq_ignore_ascii_case(code)
+        })
         .collect()
 }
 
@@ -100,6 +102,7 @@ mod tests {
     #[test]
     fn a_reason_is_found_by_its_code_and_by_its_event_id() {
         assert_eq!(matching("password-policy"), [Reason::PasswordPolicy]);
+        assert_eq!(matching("Password-Policy"), [Reason::PasswordPolicy]);
         assert_eq!(matching("33008"), [Reason::PasswordPolicy]);
         assert_eq!(matching("sspr_0030"), [Reason::ForestUnavailable]);
         assert_eq!(matching("33004").len(), 3);

@@ -1,5 +1,7 @@
 //! `writebackctl seal`: makes one ready-to-post CloudEvent with the password sealed inside.
 
+mod attributes;
+
 use std::{
     collections::BTreeSet,
     io::{self, Write as _},
@@ -20,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     failure::Ending,
-    password,
+    output, password,
     web::{self, Trust},
 };
 
@@ -31,7 +33,7 @@ const FETCH_TIME_OUT: Duration = Duration::from_secs(15);
 Exit codes: 0 sealed; 3 wrong use, no password, or no keys.
 
 The password is asked for, or read from standard input: one line, and for a change the current password
-in a line before it. It is never an argument, and leaves this process sealed only.
+in a line before it; nothing else may be there. It is never an argument, and leaves this process sealed only.
 
 Examples:
   writebackctl seal --kind reset --user-principal-name ana@corp.example.com --keys https://writeback.example.com > event.json
@@ -50,7 +52,7 @@ pub(crate) struct Seal {
     #[arg(long, default_value = "user")]
     initiator: InitiatorArgument,
     /// The opaque id of who asks
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = attributes::initiator_id)]
     initiator_id: Option<String>,
     /// The person must choose another password at the next sign-in (an administrator's reset only)
     #[arg(long)]
@@ -68,10 +70,10 @@ pub(crate) struct Seal {
     #[arg(long)]
     password_stdin: bool,
     /// The CloudEvents source
-    #[arg(long, value_name = "URI", default_value = "urn:writeback:ctl")]
+    #[arg(long, value_name = "URI", default_value = "urn:writeback:ctl", value_parser = attributes::source)]
     source: String,
     /// The CloudEvents id, unique for the source; by default a new one
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = attributes::id)]
     id: Option<String>,
     /// The deadline of the operation (CloudEvents expirytime); by default the intake's
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
@@ -152,7 +154,7 @@ impl Seal {
                 .map(|(keys, contents)| (keys, contents)),
             OffsetDateTime::now_utc(),
         )?;
-        writeln!(io::stdout().lock(), "{event:#}")?;
+        writeln!(output::out(), "{event:#}")?;
         Ok(Ending::Done)
     }
 
@@ -175,7 +177,8 @@ impl Seal {
             if matches!(url.path(), "" | "/") {
                 url.set_path("/.well-known/jwks.json");
             }
-            let response = self.trust.client(FETCH_TIME_OUT)?.get(url).send().await?;
+            let request = self.trust.client(FETCH_TIME_OUT)?.get(url);
+            let response = request.send().await.map_err(web::unasked)?;
             web::body(response.error_for_status()?).await?
         } else {
             web::read_file(Path::new(keys))?

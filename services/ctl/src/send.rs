@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     failure::Ending,
-    table, token,
+    output, table, token,
     web::{self, Trust},
 };
 
@@ -81,13 +81,13 @@ impl Send {
             } else {
                 "whether the event was taken is not known; sending the same event again is safe"
             };
-            anyhow::Error::new(error).context(known)
+            web::unasked(error).context(known)
         })?;
         let status = response.status();
         let body = web::body(response).await?;
         let answer: Value = serde_json::from_slice(&body)
             .with_context(|| format!("the intake answered {status} and no JSON"))?;
-        let mut out = io::stdout().lock();
+        let mut out = output::out();
         if json {
             writeln!(out, "{answer:#}")?;
         } else {

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use crate::{
     audit::{ANSWER_TIME_OUT, Address, answer, bounded},
     failure::Ending,
-    moment, table,
+    moment, output, table,
 };
 
 #[derive(Debug, clap::Subcommand)]
@@ -118,7 +118,7 @@ async fn set(
     let set = answer(client.set_settings(request), ANSWER_TIME_OUT).await?;
     if of_a_forest && wanted && !effective(&set, setting) {
         writeln!(
-            io::stderr(),
+            output::err(),
             "it is off for everybody: on in this forest takes effect when it is on for everybody"
         )?;
     }
@@ -190,7 +190,7 @@ fn to_json(values: &v1::SettingsValues) -> Json {
 }
 
 fn print(values: &v1::SettingsValues, json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = output::out();
     if json {
         return writeln!(out, "{:#}", to_json(values));
     }
@@ -245,7 +245,7 @@ fn print_one(values: &v1::SettingsValues, forest: &ForestId, json: bool) -> io::
     let mut here = values.clone();
     narrow(&mut here, forest);
     let (writeback, unlock) = (here.writeback, here.unlock_without_reset);
-    let mut out = io::stdout().lock();
+    let mut out = output::out();
     if json {
         let value = json!({
             "forest": forest,

@@ -23,7 +23,7 @@ use self::{
     console::{Complaint, Console, Leave},
     draft::Draft,
 };
-use crate::{audit::Address, failure::Ending};
+use crate::{audit::Address, failure::Ending, output};
 
 /// Welcome, Tasks, cloud, directories, filtering, features, Ready, Configure, Finished.
 const PAGES: usize = 9;
@@ -61,7 +61,10 @@ impl Setup {
         let mut draft = Draft::of(&config)?;
         draft.settings = proof::features(address).await.ok();
         draft.answers.features = draft.settings.clone().unwrap_or_default();
-        let mut console = Console::of_the_terminal();
+        let mut console = match &self.answers {
+            Some(_) => Console::that_asks_nothing(),
+            None => Console::of_the_terminal(),
+        };
         match &self.answers {
             Some(path) => {
                 draft.answers = draft.answers.with(path)?;
@@ -131,10 +134,10 @@ impl View {
                 // a matter of the ledger, which is not asked here
                 members.remove("features");
             }
-            writeln!(io::stdout().lock(), "{value:#}")?;
+            writeln!(output::out(), "{value:#}")?;
             return Ok(Ending::Done);
         }
-        match pages::view(&mut Console::of_the_terminal(), &draft.answers) {
+        match pages::view(&mut Console::that_asks_nothing(), &draft.answers) {
             Ok(()) | Err(Leave::Back | Leave::Quit) => Ok(Ending::Done),
             Err(Leave::Failed(error)) => Err(error),
         }

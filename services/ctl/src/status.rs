@@ -20,6 +20,7 @@ use tonic::Code;
 use crate::{
     audit::{Address, Replica, bounded},
     failure::{self, Ending},
+    output,
 };
 
 /// It is answered from memory.
@@ -84,11 +85,11 @@ impl Status {
             return live::watch(&self, &replicas).await;
         }
         let look = self.look(&replicas).await?;
-        let mut out = io::stdout().lock();
+        let mut out = output::out();
         if json {
             writeln!(out, "{:#}", json::of(&look))?;
         } else {
-            for line in view::lines(&look, view::Paint::of(&out)) {
+            for line in view::lines(&look, view::Paint::of(&io::stdout())) {
                 writeln!(out, "{line}")?;
             }
         }
@@ -151,7 +152,7 @@ async fn ask(replica: &Replica) -> Result<v1::StatusResponse, Unasked> {
         let channel = replica
             .connect()
             .await
-            .map_err(|error| Unasked::Away(format!("{:#}", anyhow::Error::new(error))))?;
+            .map_err(|error| Unasked::Away(error.to_string()))?;
         HealthClient::new(channel)
             .status(bounded(v1::StatusRequest {}, ANSWER_TIME_OUT))
             .await

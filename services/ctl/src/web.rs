@@ -10,6 +10,8 @@ use anyhow::{Context as _, bail, ensure};
 use reqwest::redirect;
 use url::{Host, Url};
 
+use crate::failure;
+
 const CONNECT_TIME_OUT: Duration = Duration::from_secs(10);
 const LARGEST_ANSWER: usize = 1 << 20;
 
@@ -40,6 +42,14 @@ impl Trust {
         }
         Ok(builder.build()?)
     }
+}
+
+/// Why there is no answer, with what to do.
+pub(crate) fn unasked(error: reqwest::Error) -> anyhow::Error {
+    failure::unasked(
+        error,
+        "give that authority's certificate with --ca FILE, or add it to the system's",
+    )
 }
 
 /// A URL that a token may be sent to and keys may be taken from.

@@ -58,6 +58,16 @@ impl Ctl {
         finish(command, input).await
     }
 
+    /// The exit code where the reader of what it prints has left before it begins.
+    pub async fn run_unread(&self, arguments: &[&str]) -> anyhow::Result<i32> {
+        let mut command = self.command(arguments)?;
+        let status = command.stdin(Stdio::null()).stdout(unread()?).status();
+        let status = timeout(PATIENCE, status)
+            .await
+            .context("it does not end")??;
+        status.code().context("ended by a signal")
+    }
+
     /// Runs it with `--json` and reads what it prints.
     pub async fn json(&self, arguments: &[&str]) -> anyhow::Result<(i32, Value)> {
         let run = self.run(&[&["--json"], arguments].concat()).await?;
@@ -87,6 +97,13 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// A pipe whose reader has left.
+pub fn unread() -> anyhow::Result<Stdio> {
+    let (reader, writer) = std::io::pipe()?;
+    drop(reader);
+    Ok(writer.into())
 }
 
 /// Runs a command to its end, with this input.

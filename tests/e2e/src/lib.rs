@@ -29,7 +29,7 @@ mod wait;
 
 pub use broker::{Broker, Overheard, Published};
 pub use collector::{Collector, Seen};
-pub use ctl::{Ctl, Run, finish};
+pub use ctl::{Ctl, Run, finish, unread};
 pub use dacl::Dacl;
 pub use database::{postgres_program, url_of_database};
 pub use deprivation::Deprived;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,11 @@ pub async fn up(place: &Place, infrastructure_only: bool) -> anyhow::Result<()> 
             Supervisor::Stranger(pid)
         }
     };
-    let mut progress = Progress::open(place)?;
+    let mut progress = match supervisor {
+        Supervisor::Child(_) => Progress::from_the_start(&place.log("supervisor")),
+        Supervisor::Stranger(_) => Progress::from_now_on(&place.log("supervisor")),
+    }
+    .context("the supervisor has no log")?;
     loop {
         progress.show()?;
         if !supervisor.runs()? {
@@ -170,16 +175,48 @@ struct Progress {
 }
 
 impl Progress {
-    fn open(place: &Place) -> anyhow::Result<Self> {
-        let log = File::open(place.log("supervisor")).context("the supervisor has no log")?;
+    fn from_the_start(log: &Path) -> std::io::Result<Self> {
+        let log = File::open(log)?;
         Ok(Self { log, shown: 0 })
     }
 
+    /// Of a lab that runs: what it has been through is no news.
+    fn from_now_on(log: &Path) -> std::io::Result<Self> {
+        let log = File::open(log)?;
+        let shown = log.metadata()?.len();
+        Ok(Self { log, shown })
+    }
+
     fn show(&mut self) -> anyhow::Result<()> {
+        print!("{}", self.news()?);
+        Ok(())
+    }
+
+    fn news(&mut self) -> anyhow::Result<String> {
         self.log.seek(SeekFrom::Start(self.shown))?;
         let mut text = String::new();
         self.shown += u64::try_from(self.log.read_to_string(&mut text)?)?;
-        print!("{text}");
-        Ok(())
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_lab_that_runs_tells_nothing_of_its_past() {
+        let path = std::env::temp_dir().join(format!("writeback-lab-{}", uuid::Uuid::now_v7()));
+        let mut log = File::create(&path).unwrap();
+        writeln!(log, "lab: intake-1 ended").unwrap();
+        let mut all = Progress::from_the_start(&path).unwrap();
+        let mut news = Progress::from_now_on(&path).unwrap();
+        writeln!(log, "lab: intake-1 is back").unwrap();
+        assert_eq!(news.news().unwrap(), "lab: intake-1 is back\n");
+        assert_eq!(news.news().unwrap(), "");
+        assert!(all.news().unwrap().starts_with("lab: intake-1 ended\n"));
+        fs::remove_file(path).unwrap();
     }
 }

@@ -96,7 +96,7 @@ pub(crate) fn out_of_scope(forest: &ForestPlan) -> String {
 }
 
 pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
-    let signing = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
+    let signing = signing_key()?;
     secret::write_private(
         &audit_signing_key(place),
         signing.serialize_pem().as_bytes(),
@@ -107,6 +107,19 @@ pub(crate) fn make(place: &Place) -> anyhow::Result<()> {
     )?;
     certificates::make_for_services(place)?;
     write(place, FORESTS.iter())
+}
+
+/// As `openssl genpkey -algorithm ed25519` writes one: version 1 of PKCS#8. Version 2, with the public key behind it (RFC 8410
+/// 10.3), is what rcgen makes by itself, and what OpenSSL 3.0 cannot read.
+fn signing_key() -> anyhow::Result<rcgen::KeyPair> {
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    let key = aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8v1(&random)
+        .map_err(|_| anyhow::anyhow!("no key could be made"))?;
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.as_ref().to_vec());
+    Ok(rcgen::KeyPair::from_pkcs8_der_and_sign_algo(
+        &key,
+        &rcgen::PKCS_ED25519,
+    )?)
 }
 
 /// The file with the forests there are.
@@ -177,4 +190,36 @@ pub(crate) fn write<'a>(
         &file(place),
         toml::to_string_pretty(&configuration)?.as_bytes(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn openssl_reads_the_signing_key_as_the_documents_say() {
+        let key = signing_key().unwrap();
+        // RFC 8410 10.3: a sequence, version 0, id-Ed25519 and 32 bytes, and nothing behind them
+        let head = hex::decode("302e020100300506032b657004220420").unwrap();
+        let der = key.serialize_der();
+        assert!(der.starts_with(&head) && der.len() == head.len() + 32);
+
+        let mut openssl = Command::new("openssl")
+            .args(["pkey", "-pubout"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = openssl.stdin.take().unwrap();
+        input.write_all(key.serialize_pem().as_bytes()).unwrap();
+        drop(input);
+        let read = openssl.wait_with_output().unwrap();
+        assert!(read.status.success());
+        let lines = |pem: &str| pem.lines().map(str::to_owned).collect::<Vec<_>>();
+        let public = String::from_utf8(read.stdout).unwrap();
+        assert_eq!(lines(&public), lines(&key.public_key_pem()));
+    }
 }

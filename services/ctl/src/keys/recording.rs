@@ -9,6 +9,7 @@ use proto::v1::{self, keys_client::KeysClient};
 use crate::{
     audit::{Address, answer, bounded},
     failure::Ending,
+    output,
 };
 
 const TIME_OUT: Duration = Duration::from_secs(10);
@@ -55,7 +56,9 @@ pub(crate) async fn record(
     keys: Vec<String>,
 ) -> Recorded {
     if !address.is_known() {
-        eprintln!("the ledger is not told: neither --audit nor --config was given");
+        output::tell(format_args!(
+            "the ledger is not told: neither --audit nor --config was given"
+        ));
         return Recorded::NotAsked;
     }
     let act = v1::KeyAct {
@@ -74,10 +77,10 @@ pub(crate) async fn record(
     match tell.await {
         Ok(_) => Recorded::Yes,
         Err(error) => {
-            eprintln!(
+            output::tell(format_args!(
                 "done, but the ledger could not be told that keys of forest {forest} were {}: {error:#}",
                 act.act
-            );
+            ));
             Recorded::Failed
         }
     }

@@ -1,6 +1,6 @@
 //! `writebackctl keys retire`.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use anyhow::{Context as _, ensure};
 use operation::ForestId;
@@ -13,7 +13,7 @@ use super::{
     now,
     recording::{Recorded, record},
 };
-use crate::{audit::Address, failure::Ending};
+use crate::{audit::Address, failure::Ending, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Retire {
@@ -59,12 +59,14 @@ impl Retire {
                 }
                 Retired::Kept(why) => {
                     let key = self.key.as_deref().unwrap_or_default();
-                    eprintln!("writebackctl: key {key} of forest {forest} stays: {why}");
+                    output::tell(format_args!(
+                        "writebackctl: key {key} of forest {forest} stays: {why}"
+                    ));
                     return Ok(Ending::No);
                 }
             }
         }
-        let mut out = io::stdout().lock();
+        let mut out = output::out();
         if json {
             let keys: Vec<_> = { retired.iter() }
                 .map(|(forest, kid)| json!({ "forest": forest, "kid": kid }))

@@ -14,7 +14,7 @@ use super::{
     recording::{Recorded, record},
     shown,
 };
-use crate::{audit::Address, failure::Ending, moment};
+use crate::{audit::Address, failure::Ending, moment, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rotate {
@@ -129,7 +129,7 @@ fn retire_from(keys: &mut PublicKeys, replaced: &[(String, Times)], until: i64) 
 }
 
 fn print(told: &[(&ForestId, Option<Rotated>)], recorded: Recorded, json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = output::out();
     if json {
         let forests: Vec<Value> = told
             .iter()

@@ -11,7 +11,7 @@ use super::Filters;
 use crate::{
     audit::{ANSWER_TIME_OUT, AuditChannel, answer, bounded},
     failure::Ending,
-    view,
+    output, view,
 };
 
 const PAGE: u32 = 1000;
@@ -66,28 +66,36 @@ impl Export {
             ..self.filters.request(OffsetDateTime::now_utc())?
         };
         if self.format == Format::Csv {
-            write_csv(
-                &mut io::stdout().lock(),
-                COLUMNS.iter().map(|(name, _)| (*name).to_owned()),
-            )?;
+            let headings = COLUMNS.iter().map(|(name, _)| (*name).to_owned());
+            if !output::is_read(write_csv(&mut io::stdout().lock(), headings))? {
+                return Ok(Ending::Done);
+            }
         }
         loop {
             let call = client.list_operations(bounded(request.clone(), ANSWER_TIME_OUT));
             let page = answer(call, ANSWER_TIME_OUT).await?;
-            let mut out = io::stdout().lock();
-            for record in &page.operations {
-                let value = view::to_json(record);
-                match self.format {
-                    Format::Jsonl => writeln!(out, "{value}")?,
-                    Format::Csv => write_csv(&mut out, cells(&value))?,
-                }
+            if !output::is_read(self.format.print(&page.operations))? {
+                return Ok(Ending::Done);
             }
-            out.flush()?;
             match page.next_page_token {
                 Some(token) => request.page_token = Some(token),
                 None => return Ok(Ending::Done),
             }
         }
+    }
+}
+
+impl Format {
+    fn print(self, operations: &[v1::OperationRecord]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        for record in operations {
+            let value = view::to_json(record);
+            match self {
+                Self::Jsonl => writeln!(out, "{value}")?,
+                Self::Csv => write_csv(&mut out, cells(&value))?,
+            }
+        }
+        out.flush()
     }
 }
 

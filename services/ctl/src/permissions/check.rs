@@ -1,13 +1,16 @@
 //! `permissions check`.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use chassis::config::{Config, Treatment};
 use directory::permissions::{NamedAccount, Question, Report, survey};
 use serde_json::json;
 
 use super::{Target, Where, show};
-use crate::{failure::Ending, table};
+use crate::{
+    failure::{self, Ending},
+    output, table,
+};
 
 /// What one domain came to.
 pub(crate) struct Checked {
@@ -27,24 +30,24 @@ pub(crate) async fn run(config: &Config, place: &Where, json: bool) -> anyhow::R
                 if json {
                     domains.push(shown.to_json());
                 } else {
-                    shown.print(&mut io::stdout().lock())?;
+                    shown.print(&mut output::out())?;
                 }
             }
             Err(error) => {
                 failed = true;
-                let error = table::printable(&format!("{error:#}"));
+                let error = table::printable(&failure::say(&error));
                 if json {
                     let forest = &target.domain.forest.id;
                     domains.push(json!({ "forest": forest, "domain": name, "error": error }));
                 } else {
-                    writeln!(io::stderr(), "{name}: not known: {error}")?;
+                    writeln!(output::err(), "{name}: not known: {error}")?;
                 }
             }
         }
     }
     if json {
         let value = json!({ "held": !missing && !failed, "domains": domains });
-        writeln!(io::stdout().lock(), "{value:#}")?;
+        writeln!(output::out(), "{value:#}")?;
     }
     Ok(match (missing, failed) {
         (true, _) => Ending::No,

@@ -4,7 +4,7 @@ mod administrator;
 mod holder;
 mod plan;
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
 use chassis::config::Config;
@@ -18,7 +18,7 @@ use self::{
     plan::Plan,
 };
 use super::{Target, Where, check::reaches_protected};
-use crate::{failure::Ending, table::printable};
+use crate::{failure::Ending, output, table::printable};
 
 #[derive(Debug, Args)]
 pub(crate) struct Grant {
@@ -74,14 +74,14 @@ async fn print(config: &Config, targets: Vec<Target<'_>>, json: bool) -> anyhow:
         }
     }
     if json {
-        writeln!(io::stdout().lock(), "{:#}", json!({ "dsacls": lines }))?;
+        writeln!(output::out(), "{:#}", json!({ "dsacls": lines }))?;
         return Ok(Ending::Done);
     }
     if lines.is_empty() {
-        writeln!(io::stderr(), "nothing is missing that an entry would mend")?;
+        writeln!(output::err(), "nothing is missing that an entry would mend")?;
     }
     for line in lines {
-        writeln!(io::stdout().lock(), "{line}")?;
+        writeln!(output::out(), "{line}")?;
     }
     Ok(Ending::Done)
 }
@@ -163,7 +163,7 @@ impl Revoke {
         }
         if !everywhere {
             writeln!(
-                io::stderr(),
+                output::err(),
                 "Unexpire-Password on the domain stays, for other units may rely on it; revoke without --ou takes it back too"
             )?;
         }
@@ -239,7 +239,7 @@ async fn carry_out(
         Act::Revoke => (format!("Take these {count} entries away?"), "taken away"),
     };
     if count > 0 && !administrator.confirms(&question)? {
-        writeln!(io::stderr(), "not confirmed: nothing is changed")?;
+        writeln!(output::err(), "not confirmed: nothing is changed")?;
         return Ok(Ending::No);
     }
     for plan in plans.iter().filter(|plan| !plan.places.is_empty()) {
@@ -262,12 +262,12 @@ async fn carry_out(
         } else {
             "removed"
         };
-        writeln!(io::stdout().lock(), "{:#}", json!({ member: plans }))?;
+        writeln!(output::out(), "{:#}", json!({ member: plans }))?;
     } else if count == 0 {
-        writeln!(io::stdout().lock(), "nothing to do")?;
+        writeln!(output::out(), "nothing to do")?;
     } else {
         writeln!(
-            io::stdout().lock(),
+            output::out(),
             "{count} entries {done}; the other domain controllers learn of it by replication, within the hour"
         )?;
     }

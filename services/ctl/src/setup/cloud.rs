@@ -6,7 +6,10 @@ use serde_json::Value;
 use url::Url;
 
 use super::{answers::Cloud, console::Complaint, draft::Draft};
-use crate::web::{self, Trust};
+use crate::{
+    failure,
+    web::{self, Trust},
+};
 
 const TIME_OUT: Duration = Duration::from_secs(10);
 
@@ -63,7 +66,7 @@ pub(crate) async fn check(draft: &Draft, cloud: &Cloud) -> Result<String, Compla
     let body = if cloud.key_set.contains("://") {
         fetch(&cloud.key_set).await.map_err(|error| {
             complain(
-                format!("{error:#}"),
+                failure::say(&error),
                 "give the address at which the issuer publishes its signing keys; it must be reachable from the intake too",
             )
         })?

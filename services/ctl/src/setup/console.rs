@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Write};
 
 use secrecy::SecretString;
 
-use crate::{table::printable, terminal::Silence};
+use crate::{output, table::printable, terminal::Silence};
 
 /// Why a page was left before it was done.
 #[derive(Debug)]
@@ -70,6 +70,14 @@ impl Console<'_> {
             input: Box::new(io::stdin().lock()),
             output: Box::new(io::stdout()),
             hidden: Hidden::Terminal,
+        }
+    }
+
+    /// For what is only told. A person is asked nothing that they cannot see; who is asked nothing may look away.
+    pub(crate) fn that_asks_nothing() -> Self {
+        Self {
+            output: Box::new(output::out()),
+            ..Self::of_the_terminal()
         }
     }
 

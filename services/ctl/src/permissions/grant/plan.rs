@@ -6,7 +6,7 @@ use directory::permissions::{Gift, Place};
 use serde_json::{Value, json};
 
 use super::holder::Holder;
-use crate::{permissions::Target, table::printable};
+use crate::{output, permissions::Target, table::printable};
 
 /// What is to be done in one domain.
 pub(super) struct Plan<'a> {
@@ -47,7 +47,7 @@ impl Plan<'_> {
 
     /// Goes to standard error, so that --json and --print stay clean.
     pub(super) fn show(&self, sign: char) -> io::Result<()> {
-        let mut out = io::stderr().lock();
+        let mut out = output::err();
         for holder in &self.holders {
             writeln!(
                 out,

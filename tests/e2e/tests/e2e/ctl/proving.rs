@@ -117,6 +117,41 @@ async fn an_export_is_verified_offline_and_a_touched_line_is_named() -> anyhow::
 }
 
 #[tokio::test]
+async fn what_is_found_is_found_whoever_reads_of_it() -> anyhow::Result<()> {
+    let world = World::enter().await?;
+    let (ctl, bare) = (Ctl::of_the_lab()?, Ctl::bare()?);
+    let person = world.forest()?.named("nobody.exported");
+    world.door.send(&Event::unlock(&person)).await?;
+    let folder = Folder::new()?;
+    let (checkpoint, nothing) = (folder.path("checkpoint.json"), folder.path("nothing.jsonl"));
+    let signed = ctl.run(&["ledger", "checkpoint"]).await?.expect(0)?.out;
+    fs::write(&checkpoint, &signed)?;
+    fs::write(&nothing, "")?;
+    let key = lab::Place::of_this_repository()?.path("keys/audit-signing-public.pem");
+    let (checkpoint, nothing, key) = (text(&checkpoint)?, text(&nothing)?, text(&key)?);
+    let offline = [
+        "ledger",
+        "verify",
+        "--export",
+        &nothing,
+        "--checkpoint",
+        &checkpoint,
+        "--public-key",
+        &key,
+    ];
+    bare.run(&offline).await?.expect(1)?;
+    ensure!(bare.run_unread(&offline).await? == 1);
+    // a head that the ledger does not hold: this caller alone is told
+    let at = serde_json::from_str::<Value>(&signed)?["sequence"].clone();
+    let other = format!("{at}:{}", "0".repeat(64));
+    let by_the_database = ["ledger", "verify", "--checkpoint", &other];
+    ensure!(ctl.run_unread(&by_the_database).await? == 1);
+    // but an export only prints, and ends where nobody reads it
+    ensure!(ctl.run_unread(&["ledger", "export"]).await? == 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn operations_are_exported_as_lines_and_as_values() -> anyhow::Result<()> {
     let world = World::enter().await?;
     let ctl = Ctl::of_the_lab()?;

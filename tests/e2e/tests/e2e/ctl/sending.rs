@@ -121,6 +121,10 @@ async fn a_refusal_ends_with_exit_code_1_and_says_why() -> anyhow::Result<()> {
     for part in [&id, "user-not-found", "writebackctl reason user-not-found"] {
         ensure!(again.out.contains(part), "no {part} in\n{}", again.out);
     }
+    // `… | head -1`: whoever reads, the answer is no
+    ensure!(desk.ctl.run_unread(&arguments).await? == 1);
+    let show = ["operations", "show", &id];
+    ensure!(desk.ctl.run_unread(&show).await? == 1);
     Ok(())
 }
 

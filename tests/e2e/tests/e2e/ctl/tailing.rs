@@ -28,15 +28,7 @@ impl Tail {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        let errors = child.stderr.take().context("no standard error")?;
-        let mut errors = BufReader::new(errors).lines();
-        let first = timeout(PATIENCE, errors.next_line()).await??;
-        ensure!(
-            first
-                .as_deref()
-                .is_some_and(|line| line.starts_with("watching")),
-            "{first:?}"
-        );
+        watches(&mut child).await?;
         let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
         Ok(Self { child, lines })
     }
@@ -68,6 +60,36 @@ impl Tail {
         ensure!(status.success(), "{status}");
         Ok(())
     }
+}
+
+/// Returns when it does.
+async fn watches(tail: &mut Child) -> anyhow::Result<()> {
+    let errors = tail.stderr.take().context("no standard error")?;
+    let mut errors = BufReader::new(errors).lines();
+    let first = timeout(PATIENCE, errors.next_line()).await??;
+    ensure!(
+        first
+            .as_deref()
+            .is_some_and(|line| line.starts_with("watching")),
+        "{first:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tail_that_nobody_reads_ends_with_exit_code_0() -> anyhow::Result<()> {
+    let world = World::enter().await?;
+    let mut tail = { Ctl::of_the_lab()?.command(&["operations", "tail"])? }
+        .stdin(Stdio::null())
+        .stdout(e2e::unread()?)
+        .stderr(Stdio::piped())
+        .spawn()?;
+    watches(&mut tail).await?;
+    let person = world.forest()?.named("nobody.tailed");
+    world.door.send(&Event::unlock(&person)).await?;
+    let status = timeout(PATIENCE, tail.wait()).await??;
+    ensure!(status.success(), "{status}");
+    Ok(())
 }
 
 #[tokio::test]

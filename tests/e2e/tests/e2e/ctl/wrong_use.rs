@@ -1,5 +1,6 @@
 //! Wrong use and nobody there: exit code 3, and a message that names the argument and what to do.
 
+use anyhow::ensure;
 use e2e::Ctl;
 
 use super::Desk;
@@ -18,6 +19,10 @@ async fn wrong_arguments_are_named_with_what_they_may_be() -> anyhow::Result<()>
         (
             vec!["operations", "list", "--since", "yesterday"],
             vec!["--since", "yesterday", "2h"],
+        ),
+        (
+            vec!["operations", "list", "--since", "99999999999d"],
+            vec!["--since", "99999999999d", "2026-01-31T12:00:00Z", "7d"],
         ),
         (
             vec!["operations", "list", "--forest", "Corp!"],
@@ -77,6 +82,14 @@ async fn wrong_arguments_of_sealing_and_sending_are_named_too() -> anyhow::Resul
         (
             seal(&["--kind", "unlock", "--no-unlock"]),
             vec!["--no-unlock"],
+        ),
+        (
+            seal(&["--kind", "unlock", "--id", ""]),
+            vec!["--id", "leave --id out"],
+        ),
+        (
+            seal(&["--kind", "unlock", "--source", "not a uri reference"]),
+            vec!["--source", "URI reference", "leave --source out"],
         ),
         (
             seal(&[
@@ -150,8 +163,13 @@ async fn without_an_address_or_anybody_there_it_says_so() -> anyhow::Result<()> 
             .await?
             .expect_complaint(&["/nowhere/config.toml"])?;
     }
-    // the first that answers is asked
     let grpc = lab::Lab::load()?.audit.grpc;
+    // there, and of an authority that the system does not know
+    let stranger = ctl.run(&["--audit", &grpc, "settings", "show"]).await?;
+    let times = stranger.err.matches("UnknownIssuer").count();
+    ensure!(times == 1, "said {times} times: {stranger:?}");
+    stranger.expect_complaint(&["--audit-ca", "ca_file in [ledger]"])?;
+    // the first that answers is asked
     let ctl = Ctl::of_the_lab()?;
     let both = [
         "--audit",
