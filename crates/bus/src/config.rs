@@ -10,9 +10,10 @@ use lapin::uri::{AMQPScheme, AMQPUri};
 /// are split (AMQP 0-9-1, 4.2.6.2); RabbitMQ takes no less than 8 KiB.
 const FRAME_MAX: u32 = 32 * 1024;
 
-/// In seconds: a consumer that hangs is taken for dead after about as long, and what it holds goes to another. Less than
-/// five is too little for a busy machine (rabbitmq.com/docs/heartbeats).
-const HEARTBEAT: u16 = 10;
+/// In seconds. The broker takes a consumer that hangs for dead after two to three times as long, and what it holds goes to
+/// another: before who waits for it has waited in vain. Less than five is too little for a busy machine
+/// (rabbitmq.com/docs/heartbeats).
+const HEARTBEAT: u16 = 5;
 
 /// Address and credentials of the broker. The password is never part of the address.
 #[derive(Debug, Clone)]
@@ -69,7 +70,7 @@ mod tests {
         for (asked, offered) in [
             ("", HEARTBEAT),
             ("?heartbeat=60", HEARTBEAT),
-            ("?heartbeat=5", 5),
+            ("?heartbeat=3", 3),
         ] {
             let url = format!("amqp://broker:5672/writeback{asked}");
             assert_eq!(uri(&url).query.heartbeat, Some(offered));

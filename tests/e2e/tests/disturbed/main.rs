@@ -21,6 +21,7 @@ mod hung;
 mod ledger;
 mod lost;
 mod newer;
+mod patience;
 mod people;
 mod permissions;
 mod preferred;

@@ -61,7 +61,20 @@ async fn a_batch_is_carried_out_one_by_one() -> anyhow::Result<()> {
         again.body, answer.body,
         "the same batch is the same operations"
     );
-    Ok(())
+
+    // the last of a batch wins
+    let (forest, person, _, before) = &people[0];
+    let passwords: Vec<String> = (0..8).map(|_| fresh_password()).collect();
+    let resets: Vec<Value> = passwords
+        .iter()
+        .map(|new| world.door.prepare(&Event::reset(person, new)))
+        .collect::<Result<_, _>>()?;
+    let answer = world.door.send_batch(&resets).await?;
+    for (id, _) in self::operations(&answer.body) {
+        let ended = world.door.ended_operation(&id).await?;
+        ended.expect_applied()?;
+    }
+    forest.prove(person, before, &passwords[7]).await
 }
 
 #[tokio::test]

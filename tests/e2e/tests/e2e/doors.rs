@@ -202,6 +202,7 @@ async fn an_operation_is_shown_as_it_ended() -> anyhow::Result<()> {
             assert_eq!(members(step), ["at", "detail", "service", "step"]);
         }
         assert_eq!(body["steps"], shown.body["steps"]);
+        assert_eq!(body["completedAt"], shown.body["completedAt"]);
         for moment in ["acceptedAt", "completedAt"] {
             let text = body[moment].as_str().unwrap_or_default();
             let rfc3339 = &time::format_description::well_known::Rfc3339;
