@@ -144,7 +144,7 @@ fn allowed(label: &str, value: &str, lab: &Lab) -> bool {
                 "writeback.health",
             ]) || value.strip_prefix("writeback.forests:").is_some_and(forest)
         }
-        "settled" => one_of(&["ack"]),
+        "settled" => one_of(&["ack", "reject"]),
         "gate" => one_of(&["broker", "database", "ledger"]),
         "section" => one_of(&["audit", "intake", "ledger"]),
         "http_request_method" => one_of(&[
