@@ -20,6 +20,8 @@ use crate::{ALONE, people};
 const MANY: usize = 24;
 /// Long before what waits for the lost operation may go on.
 const OTHERS_WITHIN: Duration = Duration::from_secs(5);
+/// For any policy.
+const TOO_SHORT: &str = "Short1!";
 const DEADLINE: Duration = Duration::from_mins(3);
 
 fn text(event: &Value, member: &str) -> anyhow::Result<String> {
@@ -122,6 +124,17 @@ async fn what_waits_for_a_lost_operation_is_in_nobody_s_way_and_goes_on_without_
         .within(DEADLINE);
     let lost = admit(&world, &lost, person).await?;
 
+    // whose later operation comes to nothing, so that the account does not tell the lost one that it is late
+    let third = forest.person(people::UNDER_WAY.start + 1)?;
+    let thirds_old = forest.start_with_fresh_password(third).await?;
+    let thirds_never = fresh_password();
+    let thirds_lost = Event::reset(third, &thirds_never)
+        .sealed_to(forest.id())
+        .within(DEADLINE);
+    let thirds_lost = admit(&world, &thirds_lost, third).await?;
+    let too_short = [TOO_SHORT.to_owned()];
+    let thirds_waiting = send_many(&world, forest, third, &too_short).await?;
+
     let passwords: Vec<String> = (0..MANY).map(|_| fresh_password()).collect();
     let waiting = send_many(&world, forest, person, &passwords).await?;
     let others = fresh_password();
@@ -142,13 +155,21 @@ async fn what_waits_for_a_lost_operation_is_in_nobody_s_way_and_goes_on_without_
     let newest = passwords.last().context("no password")?;
     forest.prove(person, &old, newest).await?;
 
-    publish(&lost).await?;
-    let operation = lost.operation.as_ref().context("no operation")?;
-    let ended = world.door.ended_operation(&operation.id).await?;
-    ensure!(
-        ended.text("status") == "refused" && ended.text("reason") == Reason::Superseded.code(),
-        "{}",
-        ended.body
-    );
-    forest.prove(person, &never, newest).await
+    let in_vain = thirds_waiting.first().context("none waits")?;
+    let ended = world.door.ended_operation(in_vain).await?;
+    let reason = Reason::PasswordPolicy.code();
+    ensure!(ended.text("reason") == reason, "{}", ended.body);
+
+    for late in [&lost, &thirds_lost] {
+        publish(late).await?;
+        let operation = late.operation.as_ref().context("no operation")?;
+        let ended = world.door.ended_operation(&operation.id).await?;
+        ensure!(
+            ended.text("status") == "refused" && ended.text("reason") == Reason::Superseded.code(),
+            "{}",
+            ended.body
+        );
+    }
+    forest.prove(person, &never, newest).await?;
+    forest.prove(third, &thirds_never, &thirds_old).await
 }
