@@ -99,6 +99,13 @@ pub(crate) struct Peer {
     pub(crate) admitted_at: i64,
 }
 
+/// An operation that counts towards its person's throttle.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub(crate) struct Counted {
+    pub(crate) person_keys: Vec<String>,
+    pub(crate) admitted_at: i64,
+}
+
 /// The facts, read under the head's lock, and what is decided on them.
 pub(crate) struct Batch {
     pub(crate) now: i64,
@@ -108,7 +115,7 @@ pub(crate) struct Batch {
     /// Pending operations on the persons concerned.
     pub(crate) pending: Vec<Peer>,
     /// Operations of the last hour on the persons concerned that count towards the throttle.
-    pub(crate) counted: Vec<Peer>,
+    pub(crate) counted: Vec<Counted>,
     pub(crate) throttle_per_hour: u32,
     /// Who we are, for the steps we add.
     pub(crate) service: String,
@@ -169,16 +176,18 @@ impl Batch {
         let text = content::to_text(&admission)?;
         self.entries
             .push(self.tip.append(at, ADMITTED, Some(id), text));
-        let peer = Peer {
+        if admission.counted() {
+            self.counted.push(Counted {
+                person_keys: keys.clone(),
+                admitted_at: at,
+            });
+        }
+        self.pending.push(Peer {
             id,
             kind: admission.kind,
             person_keys: keys,
             admitted_at: at,
-        };
-        if admission.counted() {
-            self.counted.push(peer.clone());
-        }
-        self.pending.push(peer);
+        });
         let refused = self.settings.refusal(admission.kind, only);
         self.records.insert(id, Record::admitted(admission.clone()));
         self.changed.insert(id);

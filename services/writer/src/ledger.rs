@@ -5,6 +5,7 @@ use std::time::Duration;
 use chassis::rpc::LedgerChannel;
 use operation::{OperationId, Status};
 use proto::v1::{self, admission_client::AdmissionClient, ledger_client::LedgerClient};
+use telemetry::trouble::Trouble;
 use time::OffsetDateTime;
 use tonic::Code;
 
@@ -151,6 +152,31 @@ impl Ledger {
             (false, true) => Late::Overtaken,
             (false, false) => Late::TakenUp,
         })
+    }
+}
+
+/// Tells that the ledger cannot be asked, and what waits for it, and when it can again.
+pub(crate) fn tell<T>(trouble: &mut Trouble, asked: &Result<T, String>, what: &'static str) {
+    match asked {
+        Ok(_) => {
+            if let Some(so_far) = trouble.over() {
+                tracing::info!(
+                    seconds = so_far.seconds,
+                    tries = so_far.tries,
+                    "the ledger can be asked again"
+                );
+            }
+        }
+        Err(problem) => {
+            if let Some(so_far) = trouble.failed() {
+                tracing::warn!(
+                    problem,
+                    seconds = so_far.seconds,
+                    tries = so_far.tries,
+                    "{what}"
+                );
+            }
+        }
     }
 }
 

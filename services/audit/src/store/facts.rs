@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::{
-    batch::{Batch, Item, Peer},
+    batch::{Batch, Counted, Item, Peer},
     row::{Row, RowError},
     settings::Settings,
 };
@@ -39,12 +39,13 @@ const FACTS: &str = "\
         writeback, unlock_without_reset, changed_at, changed_by, note, forests, \
         (SELECT coalesce(json_agg(known), '[]') FROM known) AS records, \
         (SELECT coalesce(json_agg(json_build_object( \
-            'id', o.id, 'kind', o.admission::json -> 'kind', 'person_keys', o.person_keys, 'admitted_at', o.admitted_at)), '[]') \
+            'id', o.id, 'kind', o.admission::json -> 'kind', \
+            'person_keys', o.person_keys, 'admitted_at', o.admitted_at)), '[]') \
          FROM operations o WHERE o.status = 'pending' AND o.person_keys && \
             ($4::text[] || ARRAY(SELECT unnest(k.person_keys) FROM known k WHERE cardinality($2) > 0)) \
         ) AS pending, \
         (SELECT coalesce(json_agg(json_build_object( \
-            'id', o.id, 'kind', o.admission::json -> 'kind', 'person_keys', o.person_keys, 'admitted_at', o.admitted_at)), '[]') \
+            'person_keys', o.person_keys, 'admitted_at', o.admitted_at)), '[]') \
          FROM operations o WHERE o.counted AND o.admitted_at > now - $6 AND o.person_keys && $5 \
         ) AS counted \
     FROM head, settings, clock";
@@ -59,7 +60,7 @@ struct Facts {
     settings: Settings,
     records: Json<Vec<Row>>,
     pending: Json<Vec<Peer>>,
-    counted: Json<Vec<Peer>>,
+    counted: Json<Vec<Counted>>,
 }
 
 /// What is to be read for a batch.

@@ -165,6 +165,7 @@ pub(crate) async fn overdue(
     older_than_micros: i64,
     limit: i64,
 ) -> Result<Vec<OperationId>, StoreError> {
+    // two steps: accepted, and perhaps overtaken
     let ids: Vec<Uuid> = sqlx::query_scalar(
         "SELECT id FROM operations WHERE status = 'pending' AND step_count <= 2 \
          AND forest IS NULL \

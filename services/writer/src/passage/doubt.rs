@@ -13,6 +13,7 @@ use super::{ASK_AGAIN_AFTER, End, Passage};
 use crate::{
     Domain,
     decide::{Sent, happened, is_set_since_admission_perhaps},
+    ledger::tell,
     observe::Doubt,
     work::Work,
 };
@@ -244,27 +245,11 @@ impl Passage {
     pub(super) async fn status_in_ledger(&self, work: &Work) -> Status {
         let mut trouble = Trouble::none();
         loop {
-            match self.ledger.standing(work.operation.id, &work.target).await {
-                Ok(standing) => {
-                    if let Some(so_far) = trouble.over() {
-                        tracing::info!(
-                            seconds = so_far.seconds,
-                            tries = so_far.tries,
-                            "the ledger can be asked again"
-                        );
-                    }
-                    return standing.status;
-                }
-                Err(problem) => {
-                    if let Some(so_far) = trouble.failed() {
-                        tracing::warn!(
-                            problem,
-                            seconds = so_far.seconds,
-                            tries = so_far.tries,
-                            "in doubt, and the ledger cannot be asked yet"
-                        );
-                    }
-                }
+            let asked = self.ledger.standing(work.operation.id, &work.target).await;
+            let what = "in doubt, and the ledger cannot be asked yet";
+            tell(&mut trouble, &asked, what);
+            if let Ok(standing) = asked {
+                return standing.status;
             }
             sleep(ASK_AGAIN_AFTER).await;
         }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{ASK_AGAIN_AFTER, End, Passage};
 use crate::{
-    ledger::{Earlier, Late},
+    ledger::{Earlier, Late, tell},
     work::Work,
 };
 
@@ -27,8 +27,8 @@ const WAITS_IN_PLACE: Duration = Duration::from_millis(250);
 const OVERTAKES_AFTER: time::Duration = time::Duration::seconds(15);
 /// When a write that was not taken up in the ledger has ended at the latest, since admission. The ledger counts on it: it
 /// lets a later operation go first only some seconds after.
-pub(super) const UNTAKEN_ENDS_WITHIN: Duration = Duration::from_secs(10);
-/// For what comes between taking up and the write: a connection to be had.
+const UNTAKEN_ENDS_WITHIN: Duration = Duration::from_secs(10);
+/// For what comes between deciding that and the write: a connection to be had.
 const ROOM: Duration = Duration::from_secs(1);
 
 /// Whether a late write may begin.
@@ -53,29 +53,11 @@ impl Passage {
         let mut pause = ASK_AT_FIRST_AFTER;
         let place_until = Instant::now() + WAITS_IN_PLACE;
         loop {
-            match self.is_over(earlier).await {
-                Ok(over) => {
-                    if let Some(so_far) = trouble.over() {
-                        tracing::info!(
-                            seconds = so_far.seconds,
-                            tries = so_far.tries,
-                            "the ledger can be asked again"
-                        );
-                    }
-                    if over {
-                        return false;
-                    }
-                }
-                Err(problem) => {
-                    if let Some(so_far) = trouble.failed() {
-                        tracing::warn!(
-                            problem,
-                            seconds = so_far.seconds,
-                            tries = so_far.tries,
-                            "the ledger cannot be asked for an earlier operation yet"
-                        );
-                    }
-                }
+            let over = self.is_over(earlier).await;
+            let what = "the ledger cannot be asked for an earlier operation yet";
+            tell(&mut trouble, &over, what);
+            if over == Ok(true) {
+                return false;
             }
             if work
                 .operation
@@ -117,7 +99,10 @@ impl Passage {
         }
         let mut trouble = Trouble::none();
         loop {
-            match self.ledger.take_up(work.operation.id, &self.service).await {
+            let late = self.ledger.take_up(work.operation.id, &self.service).await;
+            let what = "late, and the ledger cannot be asked yet whether it may begin";
+            tell(&mut trouble, &late, what);
+            match late {
                 Ok(Late::TakenUp) => {
                     work.taken_up = true;
                     return Beginning::Allowed(None);
@@ -133,16 +118,7 @@ impl Passage {
                     );
                     return Beginning::Over(Some(refusal.into()));
                 }
-                Err(problem) => {
-                    if let Some(so_far) = trouble.failed() {
-                        tracing::warn!(
-                            problem,
-                            seconds = so_far.seconds,
-                            tries = so_far.tries,
-                            "late, and the ledger cannot be asked yet whether it may begin"
-                        );
-                    }
-                }
+                Err(_) => {}
             }
             // refused as too late by whoever called
             if work
