@@ -4,6 +4,7 @@
 //! input or output, knows no clock, no queue, no directory and no service; decisions take time and
 //! facts as arguments. It imports nothing else of ours, so that every other crate may import it.
 
+mod attributes;
 mod identifier;
 mod outcome;
 mod reason;
@@ -11,6 +12,7 @@ mod request;
 mod two_forests;
 mod user;
 
+pub use attributes::{breaks_lines, is_event_id, is_event_source, is_initiator_id};
 pub use identifier::{
     DomainName, ForestId, IdentifierError, ObjectGuid, OperationId, SecurityIdentifier,
     SourceAnchor, UserPrincipalName,

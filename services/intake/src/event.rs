@@ -7,12 +7,9 @@ use http::{
     HeaderMap,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
+use operation::{is_event_id, is_event_source};
 use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-
-/// The longest `source` and `id`: together they are the ledger's key.
-const LONGEST_SOURCE: usize = 1024;
-const LONGEST_ID: usize = 512;
 
 /// One event, its attributes checked, its data not yet looked at.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,12 +57,6 @@ impl EventError {
             other @ Self::UnsupportedMediaType(_) => other,
         }
     }
-}
-
-/// What no identifier holds: control characters, and the two that break a line as they do
-/// (Unicode Standard 5.8).
-pub(crate) fn breaks_lines(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// Reads a request in whichever mode its content type says.
@@ -307,11 +298,10 @@ impl Attributes {
         let id = self.id.unwrap_or_default();
         let source = self.source.unwrap_or_default();
         let kind = self.kind.unwrap_or_default();
-        if id.len() > LONGEST_ID || id.chars().any(breaks_lines) {
+        if !is_event_id(&id) {
             return malformed("id", "at most 512 bytes, none of them a control character");
         }
-        let unfit = |c: char| c.is_control() || c.is_whitespace();
-        if source.len() > LONGEST_SOURCE || source.chars().any(unfit) {
+        if !is_event_source(&source) {
             return malformed(
                 "source",
                 "a URI reference of at most 1024 bytes, without spaces and control characters",

@@ -5,18 +5,18 @@ use std::{fmt, str::FromStr};
 
 use operation::{
     DomainName, EventIdentity, ForestId, Initiator, InitiatorKind, Kind, Operation, OperationId,
-    SecurityIdentifier, SourceAnchor, UserPrincipalName, UserReference,
+    SecurityIdentifier, SourceAnchor, UserPrincipalName, UserReference, breaks_lines,
+    is_initiator_id,
 };
 use sealing::{PublicKeys, SealedPassword};
 use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::event::{Event, EventError, breaks_lines};
+use crate::event::{Event, EventError};
 
 /// The furthest an event may set its deadline.
 pub(crate) const LONGEST_DEADLINE: Duration = Duration::hours(24);
-const LONGEST_INITIATOR_ID: usize = 256;
 
 /// What is about to be admitted and published.
 pub(crate) struct Submission {
@@ -235,11 +235,7 @@ fn initiator(data: &Map<String, Value>) -> Result<Initiator, EventError> {
     };
     let id = match member(initiator, "id") {
         None => None,
-        Some(Value::String(id))
-            if id.len() <= LONGEST_INITIATOR_ID && !id.chars().any(breaks_lines) =>
-        {
-            Some(id.clone())
-        }
+        Some(Value::String(id)) if is_initiator_id(id) => Some(id.clone()),
         Some(_) => {
             return Err(EventError::malformed(
                 "data.initiator.id",

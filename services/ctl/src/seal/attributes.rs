@@ -1,12 +1,10 @@
 //! What intake takes as a CloudEvent's id and source, and as the id of who asks. An event with another is refused there only
 //! after its password was asked for and sealed.
 
-const LONGEST_ID: usize = 512;
-const LONGEST_SOURCE: usize = 1024;
-const LONGEST_INITIATOR_ID: usize = 256;
+use operation::{is_event_id, is_event_source, is_initiator_id};
 
 pub(super) fn id(text: &str) -> Result<String, &'static str> {
-    if text.is_empty() || text.len() > LONGEST_ID || text.chars().any(breaks_lines) {
+    if !is_event_id(text) {
         return Err(
             "1 to 512 bytes are expected, none of them a control character; leave --id out for a new one",
         );
@@ -15,8 +13,7 @@ pub(super) fn id(text: &str) -> Result<String, &'static str> {
 }
 
 pub(super) fn source(text: &str) -> Result<String, &'static str> {
-    let unfit = |c: char| c.is_control() || c.is_whitespace();
-    if text.is_empty() || text.len() > LONGEST_SOURCE || text.chars().any(unfit) {
+    if !is_event_source(text) {
         return Err(
             "a URI reference of 1 to 1024 bytes, without spaces and control characters, is expected, \
              such as https://cloud.example.com/directory; leave --source out for urn:writeback:ctl",
@@ -26,15 +23,10 @@ pub(super) fn source(text: &str) -> Result<String, &'static str> {
 }
 
 pub(super) fn initiator_id(text: &str) -> Result<String, &'static str> {
-    if text.len() > LONGEST_INITIATOR_ID || text.chars().any(breaks_lines) {
+    if !is_initiator_id(text) {
         return Err("at most 256 bytes are expected, none of them a control character");
     }
     Ok(text.to_owned())
-}
-
-/// Control characters, and the two that break a line as they do (Unicode Standard 5.8).
-fn breaks_lines(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]
