@@ -11,6 +11,8 @@ use operation::{is_event_id, is_event_source};
 use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use crate::misspelt::meant;
+
 /// One event, its attributes checked, its data not yet looked at.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Event {
@@ -191,6 +193,8 @@ fn structured(mut members: Map<String, Value>) -> Result<Event, EventError> {
         }
         (None, None) => return Err(EventError::malformed("data", "missing")),
     };
+    attributes.check_present("")?;
+    members.keys().try_for_each(|name| extension(name, ""))?;
     attributes.into_event(data, "")
 }
 
@@ -206,7 +210,37 @@ fn binary(headers: &HeaderMap, body: &[u8]) -> Result<Event, EventError> {
     };
     // The attributes first: a plain JSON document sent by mistake lacks them, and that is the news.
     attributes.check_present("ce-")?;
+    headers
+        .keys()
+        .filter_map(|name| name.as_str().strip_prefix("ce-"))
+        .try_for_each(|name| extension(name, "ce-"))?;
     attributes.into_event(json(body)?, "ce-")
+}
+
+/// What an attribute that says nothing to us may be called (CloudEvents 1.0, 3.1), lest a deadline that was meant be
+/// overlooked.
+fn extension(name: &str, prefix: &str) -> Result<(), EventError> {
+    if let Some(ours) = meant(name, &["expirytime"]) {
+        return Err(EventError::malformed(
+            format!("{prefix}{name}"),
+            format!("unknown; write {prefix}{ours}"),
+        ));
+    }
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    if name.is_empty() || !name.bytes().all(is_name) {
+        // one that can be shown
+        let shown =
+            (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
+        return Err(EventError::malformed(
+            if shown {
+                format!("{prefix}{name}")
+            } else {
+                "body".to_owned()
+            },
+            "an attribute's name has lower-case letters and digits only (CloudEvents 1.0, 3.1); write it so or leave it out",
+        ));
+    }
+    Ok(())
 }
 
 /// One attribute from its header: quoted strings unescaped, then one round of percent-decoding

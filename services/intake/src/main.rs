@@ -9,6 +9,7 @@ mod event;
 mod keys;
 mod ledger;
 mod listener;
+mod misspelt;
 mod observe;
 mod openapi;
 mod passage;

@@ -173,12 +173,12 @@ fn event() -> Value {
             "id": { "type": "string", "minLength": 1, "maxLength": 512 },
             "source": { "type": "string", "format": "uri-reference", "minLength": 1, "maxLength": 1024 },
             "type": { "enum": ["dev.writeback.password.reset", "dev.writeback.password.change", "dev.writeback.account.unlock"] },
-            "time": { "type": "string", "format": "date-time" },
-            "subject": { "type": "string" },
-            "datacontenttype": { "type": "string" },
-            "expirytime": { "type": "string", "format": "date-time" },
+            "time": { "type": ["string", "null"], "format": "date-time" },
+            "subject": { "type": ["string", "null"] },
+            "datacontenttype": { "type": ["string", "null"] },
+            "expirytime": { "type": ["string", "null"], "format": "date-time" },
             "data": { "$ref": "#/components/schemas/Data" },
-            "data_base64": { "type": "string" },
+            "data_base64": { "type": ["string", "null"] },
         },
     })
 }
@@ -186,26 +186,27 @@ fn event() -> Value {
 fn data() -> Value {
     json!({
         "type": "object",
+        "description": "A member nobody knows is ignored, one that is nearly one of these is not. null is the same as left out.",
         "required": ["user", "initiator"],
         "properties": {
             "user": {
                 "type": "object",
                 "description": "At least one of the first three; all that are given must agree.",
                 "properties": {
-                    "sourceAnchor": { "type": "string", "description": "Base64 of 16 bytes." },
-                    "securityIdentifier": { "type": "string" },
-                    "userPrincipalName": { "type": "string" },
-                    "domain": { "type": "string" },
+                    "sourceAnchor": { "type": ["string", "null"], "description": "Base64 of 16 bytes." },
+                    "securityIdentifier": { "type": ["string", "null"] },
+                    "userPrincipalName": { "type": ["string", "null"] },
+                    "domain": { "type": ["string", "null"] },
                 },
             },
             "initiator": {
                 "type": "object",
                 "required": ["kind"],
-                "properties": { "kind": { "enum": ["user", "administrator"] }, "id": { "type": "string", "maxLength": 256 } },
+                "properties": { "kind": { "enum": ["user", "administrator"] }, "id": { "type": ["string", "null"], "maxLength": 256 } },
             },
-            "sealedPassword": { "type": ["string", "object"], "description": "JWE, compact or General JSON; for a reset and a change." },
-            "mustChangeAtNextSignIn": { "type": "boolean", "default": false, "description": "Only for an administrator's reset." },
-            "unlock": { "type": "boolean", "default": true },
+            "sealedPassword": { "type": ["string", "object", "null"], "description": "JWE, compact or General JSON; for a reset and a change." },
+            "mustChangeAtNextSignIn": { "type": ["boolean", "null"], "default": false, "description": "Only for an administrator's reset." },
+            "unlock": { "type": ["boolean", "null"], "default": true },
         },
     })
 }

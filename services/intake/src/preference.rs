@@ -26,15 +26,16 @@ impl Preference {
             let head = item.split(';').next().unwrap_or_default();
             let (name, value) = head.split_once('=').unwrap_or((head, ""));
             let name = name.trim();
+            let value = value.trim().trim_matches('"');
             if name.eq_ignore_ascii_case("respond-async") {
-                preference.respond_async = true;
+                // it takes no value (4.1); an empty one is none (2), and `false` is nobody's way to ask for it
+                preference.respond_async |= value.is_empty();
             } else if name.eq_ignore_ascii_case("wait") && !wait_seen {
                 wait_seen = true;
-                let digits = value.trim().trim_matches('"');
-                preference.wait = digits
+                preference.wait = value
                     .bytes()
                     .all(|byte| byte.is_ascii_digit())
-                    .then(|| digits.parse().ok())
+                    .then(|| value.parse().ok())
                     .flatten();
             }
         }
@@ -77,10 +78,12 @@ mod tests {
 
     #[test]
     fn respond_async_answers_at_once() {
-        let preference = parse(&["Respond-Async"]);
-        assert_eq!(preference.longest_wait(), Some(Duration::ZERO));
-        assert_eq!(preference.applied(true).as_deref(), Some("respond-async"));
-        assert_eq!(preference.applied(false), None);
+        for value in ["Respond-Async", "respond-async=\"\"", "respond-async; x=y"] {
+            let preference = parse(&[value]);
+            assert_eq!(preference.longest_wait(), Some(Duration::ZERO), "{value}");
+            assert_eq!(preference.applied(true).as_deref(), Some("respond-async"));
+            assert_eq!(preference.applied(false), None);
+        }
     }
 
     #[test]
@@ -115,6 +118,7 @@ mod tests {
             &["wait=soon"],
             &["wait=99999999999"],
             &["nothing"],
+            &["respond-async=false"],
         ] {
             assert_eq!(parse(values).longest_wait(), None, "{values:?}");
             assert_eq!(parse(values).applied(true), None);

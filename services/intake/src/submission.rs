@@ -1,5 +1,5 @@
 //! From a well-formed event to an operation that may be admitted: every field of `data` is checked
-//! here, and a refusal names the field and the remedy. Members nobody knows are ignored.
+//! here, and a refusal names the field and the remedy. Members nobody knows are ignored, unless they are almost ours.
 
 use std::{fmt, str::FromStr};
 
@@ -13,10 +13,29 @@ use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::event::{Event, EventError};
+use crate::{
+    event::{Event, EventError},
+    misspelt::meant,
+};
 
 /// The furthest an event may set its deadline.
 pub(crate) const LONGEST_DEADLINE: Duration = Duration::hours(24);
+
+/// The members of `data`, and of the objects in it.
+const DATA: [&str; 5] = [
+    "user",
+    "initiator",
+    "sealedPassword",
+    "mustChangeAtNextSignIn",
+    "unlock",
+];
+const USER: [&str; 4] = [
+    "sourceAnchor",
+    "securityIdentifier",
+    "userPrincipalName",
+    "domain",
+];
+const INITIATOR: [&str; 2] = ["kind", "id"];
 
 /// What is about to be admitted and published.
 pub(crate) struct Submission {
@@ -85,6 +104,7 @@ pub(crate) fn check(
     let Value::Object(data) = &event.data else {
         return Err(EventError::malformed("data", "a JSON object is expected"));
     };
+    well_spelt(data, "data", &DATA)?;
     let user = user(data)?;
     let initiator = initiator(data)?;
     let must_change = boolean(data, "mustChangeAtNextSignIn")?.unwrap_or(false);
@@ -148,6 +168,23 @@ fn deadline(
     }
 }
 
+fn well_spelt(
+    object: &Map<String, Value>,
+    field: &str,
+    known: &[&'static str],
+) -> Result<(), EventError> {
+    match object
+        .keys()
+        .find_map(|name| Some((name, meant(name, known)?)))
+    {
+        None => Ok(()),
+        Some((name, ours)) => Err(EventError::malformed(
+            format!("{field}.{name}"),
+            format!("unknown; write {ours}"),
+        )),
+    }
+}
+
 fn wrong_type(field: &str, expected: &str) -> EventError {
     EventError::malformed(field, format!("{expected} is expected"))
 }
@@ -197,6 +234,7 @@ where
 
 fn user(data: &Map<String, Value>) -> Result<UserReference, EventError> {
     let user = object(data, "user")?;
+    well_spelt(user, "data.user", &USER)?;
     let security_identifier = identifier::<SecurityIdentifier>(user, "securityIdentifier")?;
     // A seal is bound to the identifier as sent: there is one way to write each.
     if let Some(sid) = &security_identifier
@@ -223,6 +261,7 @@ fn user(data: &Map<String, Value>) -> Result<UserReference, EventError> {
 
 fn initiator(data: &Map<String, Value>) -> Result<Initiator, EventError> {
     let initiator = object(data, "initiator")?;
+    well_spelt(initiator, "data.initiator", &INITIATOR)?;
     let kind = match member(initiator, "kind").map(Value::as_str) {
         Some(Some("user")) => InitiatorKind::User,
         Some(Some("administrator")) => InitiatorKind::Administrator,

@@ -6,8 +6,13 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// What serde says is not passed on, for it may quote what was sent; this may be.
 const TWICE: &str = "a member is given twice";
+/// What serde says is not passed on, for it may quote what was sent; by these its words begin, and this is said instead.
+const SAID: [(&str, &str); 3] = [
+    (TWICE, TWICE),
+    ("recursion limit exceeded", "more than 127 values nested"),
+    ("number out of range", "a number is out of range"),
+];
 
 struct Unambiguous(Value);
 
@@ -78,11 +83,11 @@ impl<'de> Visitor<'de> for AnyValue {
 pub(super) fn read(text: &[u8]) -> Result<Value, String> {
     let read: Result<Unambiguous, _> = serde_json::from_slice(text);
     read.map(|Unambiguous(value)| value).map_err(|error| {
-        let what = if error.to_string().starts_with(TWICE) {
-            TWICE
-        } else {
-            "not valid JSON"
-        };
+        let problem = error.to_string();
+        let what = SAID
+            .iter()
+            .find(|(serde, _)| problem.starts_with(serde))
+            .map_or("not valid JSON", |(_, said)| said);
         format!("{what} at line {}, column {}", error.line(), error.column())
     })
 }
@@ -119,6 +124,23 @@ mod tests {
                 "{problem}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_json_but_too_much_is_not_called_none() {
+        let nested = |depth| ["[".repeat(depth), "]".repeat(depth)].concat();
+        assert!(read(nested(127).as_bytes()).is_ok());
+        let problem = read(nested(128).as_bytes()).unwrap_err();
+        assert!(
+            problem.starts_with("more than 127 values nested at line 1"),
+            "{problem}"
+        );
+        let problem = read(b"[1e999]").unwrap_err();
+        assert!(
+            problem.starts_with("a number is out of range at line 1"),
+            "{problem}"
+        );
+        assert!(read(b"[x]").unwrap_err().starts_with("not valid JSON"));
     }
 
     #[test]

@@ -138,6 +138,49 @@ fn a_wrong_attribute_is_named() {
 }
 
 #[test]
+fn an_attribute_nobody_knows_is_ignored_if_it_is_one() {
+    for (name, named) in [
+        ("expiryTime", "expiryTime"),
+        ("expirytim", "expirytim"),
+        ("expiry_time", "expiry_time"),
+        ("Tenant", "Tenant"),
+        ("data-schema", "data-schema"),
+        ("", "body"),
+        ("two words", "body"),
+    ] {
+        let mut body = structured_body();
+        body[name] = json!("2026-11-21T12:00:00Z");
+        assert_eq!(field(structured_one(&body).unwrap_err()), named);
+    }
+    for (name, named) in [
+        ("ce-expirytimes", Some("ce-expirytimes")),
+        ("ce-expiry-time", Some("ce-expiry-time")),
+        ("ce-a-b", Some("ce-a-b")),
+        ("ce-tenant", None),
+        ("x-expirytimes", None),
+    ] {
+        let mut sent = headers(&BINARY);
+        sent.insert(name, HeaderValue::from_static("2026-11-21T12:00:00Z"));
+        assert_eq!(one(&sent, b"{}").err().map(field).as_deref(), named);
+    }
+}
+
+#[test]
+fn an_optional_attribute_that_is_null_is_left_out() {
+    let mut body = structured_body();
+    for name in [
+        "time",
+        "subject",
+        "expirytime",
+        "datacontenttype",
+        "data_base64",
+    ] {
+        body[name] = json!(null);
+    }
+    assert_eq!(structured_one(&body).unwrap().expiry_time, None);
+}
+
+#[test]
 fn a_batch_names_the_event() {
     let headers = headers(&[(
         "content-type",

@@ -51,6 +51,23 @@ fn unknown_members_are_ignored_and_defaults_filled_in() {
 }
 
 #[test]
+fn a_misspelt_member_is_not_ignored() {
+    for (pointer, name) in [
+        ("", "Unlock"),
+        ("", "unlok"),
+        ("", "must_change_at_next_sign_in"),
+        ("/user", "SourceAnchor"),
+        ("/user", "domains"),
+        ("/initiator", "ID"),
+    ] {
+        let mut data = unlock_data();
+        data.pointer_mut(pointer).unwrap()[name] = json!(false);
+        let named = format!("data{}.{name}", pointer.replace('/', "."));
+        assert_eq!(field(check_unlock(data)), named);
+    }
+}
+
+#[test]
 fn a_wrong_value_is_named() {
     for (pointer, value, named) in [
         ("/user", json!("ana"), "data.user"),

@@ -245,6 +245,21 @@ fn request() -> Table {
     ]
 }
 
+/// What would mean something else if it were ignored.
+fn misspelt() -> Table {
+    let soon = json!("2026-11-21T12:00:00Z");
+    vec![
+        ("/expiryTime", vec![soon.clone()]),
+        ("/expirytimes", vec![soon]),
+        ("/Tenant", vec![json!("a")]),
+        ("/data/Unlock", vec![json!(false)]),
+        ("/data/unlok", vec![json!(false)]),
+        ("/data/mustChangeAtNextSignin", vec![json!(true)]),
+        ("/data/user/Domain", vec![json!("corp.example.com")]),
+        ("/data/initiator/Kind", vec![json!("administrator")]),
+    ]
+}
+
 /// Sets a member that may not be there yet.
 fn set(event: &mut Value, pointer: &str, value: Value) -> anyhow::Result<()> {
     let (parent, name) = pointer.rsplit_once('/').context("not a pointer")?;
@@ -262,7 +277,7 @@ async fn every_wrong_value_is_named_and_harms_nothing() -> anyhow::Result<()> {
     let person = forest.person(people::UNTOUCHED)?;
     let new = fresh_password();
 
-    for (pointer, values) in [attributes(), identifiers(), request()].concat() {
+    for (pointer, values) in [attributes(), identifiers(), request(), misspelt()].concat() {
         let field = pointer.trim_start_matches('/').replace('/', ".");
         for value in values {
             let mut event = world.door.prepare(&Event::reset(person, &new))?;

@@ -75,6 +75,7 @@ async fn a_caller_waits_as_long_as_it_prefers() -> anyhow::Result<()> {
             &["wait=soon"],
             &["wait=-1"],
             &["something-else"],
+            &["respond-async=false"],
             &[""],
         ] {
             let new = fresh_password();
