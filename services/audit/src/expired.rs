@@ -1,30 +1,34 @@
 //! Dead letters: messages that nobody took in time, that killed whoever took them, or that gave way to others.
 
+mod letter;
+
 use std::time::Duration;
 
-use bus::{DeadLetter, Deliveries, Delivery, Destination, Fate, Message, Publisher};
+use bus::{Deliveries, Delivery, Destination, Message, Publisher};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use operation::{ForestId, OperationId};
+use operation::OperationId;
 use prost::Message as _;
-use proto::v1;
 use sqlx::PgPool;
 use telemetry::trouble::Trouble;
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::{
     appender::Appender,
     batch,
-    content::{self, Step, Target},
+    content::{Step, Target},
     observe,
-    record::Record,
     recording::{Recording, record_surely},
     store,
-    verdict::{Death, Origin, TRIES, Verdict},
+    verdict::{Origin, TRIES, Verdict, rest},
 };
+use letter::{Letter, address, fate};
 
 pub(crate) const PREFETCH: u16 = 64;
+/// How many of these may rest.
+pub(crate) const RESTING: usize = 32;
 
 const QUERY_TIME_OUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(2);
@@ -37,70 +41,8 @@ pub(crate) struct DeadLetters {
     pub(crate) appender: Appender,
     pub(crate) publisher: Publisher,
     pub(crate) service: String,
+    pub(crate) resting: Semaphore,
     pub(crate) shutdown: CancellationToken,
-}
-
-/// The body, whichever queue it died in.
-struct Letter {
-    id: OperationId,
-    deadline: OffsetDateTime,
-    request: v1::Request,
-    /// Of a message that died in a forest's queue.
-    work: Option<Work>,
-}
-
-struct Work {
-    forest: ForestId,
-    target: v1::Target,
-    reconcile_only: bool,
-}
-
-impl Letter {
-    fn read(origin: Origin, body: &[u8]) -> Result<Self, String> {
-        let (request, work) = match origin {
-            Origin::Requests => {
-                let request = v1::Request::decode(body).map_err(|error| error.to_string())?;
-                (request, None)
-            }
-            Origin::Forest(forest) => {
-                let work = v1::ForestWork::decode(body).map_err(|error| error.to_string())?;
-                let request = work.request.ok_or("request: missing")?;
-                let work = Work {
-                    forest,
-                    target: work.target.ok_or("target: missing")?,
-                    reconcile_only: work.reconcile_only,
-                };
-                (request, Some(work))
-            }
-        };
-        let operation = request.operation.as_ref().ok_or("operation: missing")?;
-        Ok(Self {
-            id: content::operation_id(&operation.id).map_err(|error| error.to_string())?,
-            deadline: proto::from_micros(operation.deadline).map_err(|error| error.to_string())?,
-            request,
-            work,
-        })
-    }
-
-    fn remaining(&self) -> Option<Duration> {
-        let remaining = self.deadline - OffsetDateTime::now_utc();
-        Duration::try_from(remaining)
-            .ok()
-            .filter(|remaining| !remaining.is_zero())
-    }
-
-    fn is_reconciling(&self) -> bool {
-        self.work.as_ref().is_some_and(|work| work.reconcile_only)
-    }
-
-    fn death(&self, fate: Fate) -> Death {
-        Death {
-            fate,
-            in_doubt: self.request.perhaps_repeated || self.is_reconciling(),
-            deadline_passed: self.remaining().is_none() || self.is_reconciling(),
-            given_back: self.request.given_back,
-        }
-    }
 }
 
 impl DeadLetters {
@@ -174,13 +116,14 @@ impl DeadLetters {
         match verdict {
             Verdict::Expire => self.expire(&letter, &dead.queue, reply_to).await,
             Verdict::HandOn => {
+                self.rest(&letter).await;
                 // not known to have been sent on, it may have a twin from then on
                 self.hand_on(&letter, &delivery.body, reply_to.clone())
                     .await
                     || self.send_on(letter, false, reply_to).await
             }
-            Verdict::GiveBack => self.send_on(letter, false, reply_to).await,
-            Verdict::Reconcile => self.send_on(letter, true, reply_to).await,
+            Verdict::GiveBack => self.send_on(letter.given_back(), false, reply_to).await,
+            Verdict::Reconcile => self.send_on(letter.given_back(), true, reply_to).await,
         }
     }
 
@@ -221,18 +164,23 @@ impl DeadLetters {
         true
     }
 
+    /// What waits for another operation is not asked after more often than it is worth. Only so many rest, lest they keep
+    /// other dead letters waiting.
+    async fn rest(&self, letter: &Letter) {
+        if let Ok(_rests) = self.resting.try_acquire() {
+            self.pause(rest(letter.age()).min(letter.remaining())).await;
+        }
+    }
+
     /// As it was, for nobody has begun with it; behind all others of its queue.
     async fn hand_on(&self, letter: &Letter, body: &[u8], reply_to: Option<String>) -> bool {
-        let to = letter.work.as_ref().map_or(Destination::Requests, |work| {
-            Destination::Forest(work.forest.clone())
-        });
         let message = Message {
             body: body.to_vec(),
             id: letter.id.to_string(),
             reply_to,
-            time_to_live: letter.remaining(),
+            time_to_live: Some(letter.remaining()),
         };
-        let handed_on = self.publisher.publish(to, message).await;
+        let handed_on = self.publisher.publish(letter.home(), message).await;
         if let Err(error) = &handed_on {
             tracing::info!(operation = %letter.id, %error, "not known to be handed on");
         }
@@ -255,13 +203,12 @@ impl DeadLetters {
             return true;
         }
         // whoever had it needs time to mend
-        let again_and_again = letter.is_reconciling() || letter.request.given_back > TRIES;
+        let again_and_again = letter.is_reconciling() || letter.request.given_back > TRIES + 1;
         if again_and_again && !self.pause(PAUSE_BEFORE_ANOTHER_TRY).await {
             return false;
         }
         letter.request.perhaps_repeated = true;
-        letter.request.given_back = letter.request.given_back.saturating_add(1);
-        let time_to_live = (!reconcile).then(|| letter.remaining()).flatten();
+        let time_to_live = (!reconcile).then(|| letter.remaining());
         let (to, body) = address(&letter, &record, reconcile);
         let mut trouble = Trouble::none();
         loop {
@@ -337,38 +284,6 @@ impl DeadLetters {
             () = self.shutdown.cancelled() => false,
             () = tokio::time::sleep(pause) => true,
         }
-    }
-}
-
-/// A dead letter that somebody dealt with before may have been handed on by them already.
-fn fate(dead: &DeadLetter, dealt_with_before: bool) -> Fate {
-    match dead.fate {
-        Fate::Rejected if dealt_with_before => Fate::PerhapsTaken,
-        fate => fate,
-    }
-}
-
-/// Back to its forest; or to the resolvers, unless the ledger knows already where one has sent it.
-fn address(letter: &Letter, record: &Record, reconcile: bool) -> (Destination, Vec<u8>) {
-    let known = match &letter.work {
-        Some(work) => Some((work.forest.clone(), work.target.clone())),
-        None => record
-            .target
-            .as_ref()
-            .filter(|_| reconcile)
-            .map(|target| (target.forest.clone(), target.to_wire())),
-    };
-    match known {
-        Some((forest, target)) => {
-            let work = v1::ForestWork {
-                request: Some(letter.request.clone()),
-                target: Some(target),
-                reconcile_only: reconcile,
-                remembered: false,
-            };
-            (Destination::Forest(forest), work.encode_to_vec())
-        }
-        None => (Destination::Requests, letter.request.encode_to_vec()),
     }
 }
 

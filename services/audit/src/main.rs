@@ -36,6 +36,7 @@ use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
 use chassis::{Chassis, tls::HTTP_2};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 const SIGN_TIME_OUT: Duration = Duration::from_secs(10);
 const BROKER_CHECK: Duration = Duration::from_secs(1);
@@ -135,6 +136,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         appender,
         publisher: bus.publisher(),
         service,
+        resting: Semaphore::new(expired::RESTING),
         shutdown: chassis.shutdown.clone(),
     };
     let expired = bus.consume(Queue::Expired, expired::PREFETCH).await?;

@@ -17,7 +17,8 @@ use crate::{
 pub(crate) use facts::{TAKE_HEAD, open_batch};
 pub(crate) use reading::{
     Filter, Head, Verified, can_append, entries_after, entries_of, head, head_if_any, list,
-    operations_without_row, others, overdue, pending, record, rows, rows_after, settings, verified,
+    operations_without_row, others, overdue, pending, predecessor, record, rows, rows_after,
+    settings, verified,
 };
 
 /// Notifications about new entries go to this channel.

@@ -1,5 +1,7 @@
 //! What a dead letter means (pure).
 
+use std::time::Duration;
+
 use bus::Fate;
 use operation::ForestId;
 
@@ -74,9 +76,31 @@ impl Death {
     }
 }
 
+/// How long an operation of this age that has to wait for another one rests before it is asked after again: the longer it
+/// has waited already, the less it matters.
+pub(crate) fn rest(age: time::Duration) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(2);
+    let age = Duration::try_from(age).unwrap_or_default();
+    (age / 4).min(LONGEST)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_waits_long_is_asked_after_seldom() {
+        for (age, expected) in [
+            (-5, 0),
+            (0, 0),
+            (400, 100),
+            (8_000, 2_000),
+            (86_400_000, 2_000),
+        ] {
+            let age = time::Duration::milliseconds(age);
+            assert_eq!(rest(age), Duration::from_millis(expected));
+        }
+    }
 
     const UNTAKEN: Death = Death {
         fate: Fate::Untaken,

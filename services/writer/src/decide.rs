@@ -72,32 +72,39 @@ pub(crate) fn permit(
     )
 }
 
-/// Whether the password was certainly set after the operation was admitted: then the ledger is asked by whom.
+/// Whether the password was set after the operation was admitted: unless certainly not, the ledger is asked by whom.
 pub(crate) fn set_since_admission(
     operation: &Operation,
     account: &Account,
     clock: &ControllerClock,
     rules: Rules,
-) -> bool {
+) -> Comparison {
     match account.pwd_last_set {
-        PwdLastSet::At(at) => {
-            clock.compare(at, operation.admitted_at, rules.clock_skew) == Comparison::Later
-        }
-        PwdLastSet::MustChange => false,
+        PwdLastSet::At(at) => clock.compare(at, operation.admitted_at, rules.clock_skew),
+        PwdLastSet::MustChange => Comparison::Earlier,
     }
+}
+
+/// What happened to the account since the operation was admitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Overtaken {
+    No,
+    /// Its password may have been set by a newer operation that has not ended yet.
+    Perhaps,
+    ByANewer(Refusal),
 }
 
 /// Newer wins: refused unless the password was last set by an operation admitted before this one.
 pub(crate) fn superseded(
     account: &Account,
-    set_since_admission: bool,
+    set_since_admission: Comparison,
     precedents: &[Precedent],
-) -> Option<Refusal> {
-    let by_newer = precedents.iter().any(|precedent| {
-        precedent.admitted_later
-            && precedent.kind.sets_password()
-            && precedent.status == Status::Applied
-    });
+) -> Overtaken {
+    let newer_is = |status| {
+        precedents.iter().any(|precedent| {
+            precedent.admitted_later && precedent.kind.sets_password() && precedent.status == status
+        })
+    };
     let by_older = |at: OffsetDateTime| {
         precedents.iter().any(|precedent| {
             !precedent.admitted_later
@@ -107,17 +114,21 @@ pub(crate) fn superseded(
                     .is_some_and(|(began, ended)| (began..=ended).contains(&at))
         })
     };
-    let by_somebody_else = set_since_admission
+    let by_somebody_else = set_since_admission == Comparison::Later
         && match account.pwd_last_set {
             PwdLastSet::At(at) => !by_older(at),
             PwdLastSet::MustChange => false,
         };
-    (by_newer || by_somebody_else).then(|| {
-        Refusal::new(
+    if newer_is(Status::Applied) || by_somebody_else {
+        return Overtaken::ByANewer(Refusal::new(
             Reason::Superseded,
             "the password was set again after this operation was admitted",
-        )
-    })
+        ));
+    }
+    if set_since_admission == Comparison::Unsure && newer_is(Status::Pending) {
+        return Overtaken::Perhaps;
+    }
+    Overtaken::No
 }
 
 /// Whether a write whose answer was lost has happened, as far as the account can tell.

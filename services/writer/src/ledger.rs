@@ -7,7 +7,6 @@ use operation::{OperationId, Status};
 use proto::v1::{self, admission_client::AdmissionClient, ledger_client::LedgerClient};
 use telemetry::trouble::Trouble;
 use time::OffsetDateTime;
-use tonic::Code;
 
 use crate::decide::Precedent;
 
@@ -26,12 +25,11 @@ pub(crate) struct Standing {
 }
 
 /// An operation that another one waits for.
-pub(crate) enum Earlier {
-    /// It has ended, or the ledger does not know it.
-    Over,
-    Pending {
-        admitted_at: OffsetDateTime,
-    },
+pub(crate) struct Predecessor {
+    pub(crate) id: OperationId,
+    pub(crate) admitted_at: OffsetDateTime,
+    /// A service has it, and it cannot be overtaken.
+    pub(crate) heard_of: bool,
 }
 
 /// What the ledger says to a writer that is about to begin late.
@@ -80,30 +78,30 @@ impl Ledger {
         })
     }
 
+    /// What an operation that sets a password has to wait for.
+    ///
     /// # Errors
     /// As [`Self::standing`].
-    pub(crate) async fn earlier(&self, id: OperationId) -> Result<Earlier, String> {
+    pub(crate) async fn predecessor(&self, id: OperationId) -> Result<Option<Predecessor>, String> {
         let call = self.channel.failover(TIME_OUT, |channel| {
-            let request = v1::GetOperationRequest { id: id.to_string() };
-            async move { LedgerClient::new(channel).get_operation(request).await }
+            let request = v1::PredecessorRequest {
+                operation_id: id.to_string(),
+            };
+            async move { LedgerClient::new(channel).predecessor(request).await }
         });
-        match call.await {
-            Ok(record) => {
-                let record = record.into_inner();
-                if record.status() != v1::Status::Pending {
-                    return Ok(Earlier::Over);
-                }
-                let admitted_at = record
-                    .operation
-                    .map_or(0, |operation| operation.admitted_at);
-                let admitted_at = proto::from_micros(admitted_at);
-                Ok(Earlier::Pending {
-                    admitted_at: admitted_at.map_err(|error| error.to_string())?,
-                })
-            }
-            Err(status) if status.code() == Code::NotFound => Ok(Earlier::Over),
-            Err(status) => Err(status.to_string()),
-        }
+        let response = call.await.map_err(|status| status.to_string())?;
+        let Some(predecessor) = response.into_inner().predecessor else {
+            return Ok(None);
+        };
+        let admitted_at = proto::from_micros(predecessor.admitted_at);
+        Ok(Some(Predecessor {
+            id: predecessor
+                .operation_id
+                .parse()
+                .map_err(|error| format!("operation_id: {error}"))?,
+            admitted_at: admitted_at.map_err(|error| error.to_string())?,
+            heard_of: predecessor.heard_of,
+        }))
     }
 
     /// Whether an earlier operation need not be waited for any more: nothing has been heard of it for long, and from now

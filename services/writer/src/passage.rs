@@ -76,9 +76,7 @@ impl Passage {
             ) {
                 Ok(mut work) => {
                     telemetry::span::current_belongs_to(work.operation.id);
-                    if let Some(earlier) = work.after
-                        && self.gives_way(earlier, &work, &delivery).await
-                    {
+                    if work.after.is_some() && self.gives_way(&work, &delivery).await {
                         if let Err(error) = delivery.reject().await {
                             tracing::debug!(%error, "not rejected; it will come again");
                         }
@@ -147,7 +145,7 @@ impl Passage {
                 }
                 return Some(End {
                     outcome: Outcome::Applied(Applied { notes }),
-                    write: None,
+                    write: doubt::seen_write(work, &account),
                 });
             }
             self.observer.reconciled(false);
@@ -156,7 +154,7 @@ impl Passage {
             return Some(
                 Refusal::new(
                     Reason::DeadlineExceeded,
-                    "the deadline passed and nothing had been written",
+                    "nobody finished with it before its deadline, or in many tries, and nothing had been written",
                 )
                 .into(),
             );

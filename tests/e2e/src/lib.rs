@@ -26,6 +26,7 @@ mod seal;
 mod services;
 mod terminal;
 mod wait;
+mod write_lock;
 
 pub use broker::{Broker, Overheard, Published};
 pub use collector::{Collector, Seen};
@@ -47,6 +48,7 @@ pub use seal::HandMade;
 pub use services::Services;
 pub use terminal::Terminal;
 pub use wait::until;
+pub use write_lock::WriteLock;
 
 use anyhow::Context;
 

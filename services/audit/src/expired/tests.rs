@@ -1,7 +1,9 @@
+use bus::{DeadLetter, Fate};
 use operation::{InitiatorKind, Kind};
+use proto::v1;
 
 use super::*;
-use crate::content::Admission;
+use crate::{content::Admission, record::Record};
 
 const ID: &str = "0193b0de-0000-7000-8000-000000000001";
 const DEADLINE: i64 = 4_000_000_000_000_000;

@@ -44,7 +44,7 @@ const fn right(
     }
 }
 
-const RIGHTS: [Right; 17] = [
+const RIGHTS: [Right; 18] = [
     right("/writeback.v1.Admission/Ready", &[Kind::Intake], None),
     right("/writeback.v1.Admission/Admit", &[Kind::Intake], None),
     right("/writeback.v1.Admission/Record", &[Kind::Intake], None),
@@ -53,11 +53,12 @@ const RIGHTS: [Right; 17] = [
     right("/writeback.v1.Admission/Await", &[Kind::Intake], Some(READ)),
     right(
         "/writeback.v1.Ledger/GetOperation",
-        &[Kind::Intake, Kind::Writer],
+        &[Kind::Intake],
         Some(READ),
     ),
     right("/writeback.v1.Ledger/ListOperations", &[], Some(READ)),
     right("/writeback.v1.Ledger/Watch", &[], Some(READ)),
+    right("/writeback.v1.Ledger/Predecessor", &[Kind::Writer], None),
     right("/writeback.v1.Ledger/Precedents", &[Kind::Writer], None),
     right("/writeback.v1.Ledger/Export", &[], Some(READ)),
     right("/writeback.v1.Ledger/Verify", &[], Some(READ)),

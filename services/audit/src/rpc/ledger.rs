@@ -61,6 +61,22 @@ impl Ledger for Rpc {
         Ok(Response::new(Box::pin(events)))
     }
 
+    async fn predecessor(
+        &self,
+        request: Request<v1::PredecessorRequest>,
+    ) -> Result<Response<v1::PredecessorResponse>, Status> {
+        let id = content::operation_id(&request.get_ref().operation_id).map_err(RpcError::from)?;
+        telemetry::span::current_belongs_to(id);
+        let predecessor = in_time(store::predecessor(&self.pool, id)).await?;
+        Ok(Response::new(v1::PredecessorResponse {
+            predecessor: predecessor.map(|predecessor| v1::Predecessor {
+                operation_id: predecessor.id.to_string(),
+                admitted_at: predecessor.admitted_at,
+                heard_of: predecessor.heard_of,
+            }),
+        }))
+    }
+
     async fn precedents(
         &self,
         request: Request<v1::PrecedentsRequest>,

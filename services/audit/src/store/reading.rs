@@ -1,12 +1,17 @@
 //! What is asked of the ledger when nothing is decided: pages, records, counts.
 
 use chain::{Entry, Tip};
-use operation::OperationId;
+use operation::{Kind, OperationId};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::{EntryRow, StoreError};
-use crate::{observe::PendingNow, record::Record, row::Row, settings::Settings};
+use crate::{
+    observe::PendingNow,
+    record::{OVERTAKEN, Record},
+    row::Row,
+    settings::Settings,
+};
 
 /// A minute, in microseconds.
 const LATELY: i64 = 60_000_000;
@@ -244,6 +249,36 @@ pub(crate) async fn list(
     .fetch_all(executor)
     .await?;
     Ok(rows.iter().map(Row::to_record).collect::<Result<_, _>>()?)
+}
+
+/// What an operation has to wait for.
+#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+pub(crate) struct Predecessor {
+    pub(crate) id: Uuid,
+    pub(crate) admitted_at: i64,
+    pub(crate) heard_of: bool,
+}
+
+/// What [`crate::batch::Batch`] says at admission, as it is now.
+pub(crate) async fn predecessor(
+    executor: impl PgExecutor<'_>,
+    id: OperationId,
+) -> Result<Option<Predecessor>, StoreError> {
+    let predecessor = sqlx::query_as(
+        "SELECT earlier.id, earlier.admitted_at, \
+         earlier.step_count > 1 OR earlier.forest IS NOT NULL AS heard_of FROM operations mine \
+         JOIN operations earlier ON earlier.status = 'pending' \
+         AND earlier.person_keys && mine.person_keys AND earlier.admitted_at < mine.admitted_at \
+         WHERE mine.id = $1 \
+         AND NOT earlier.steps::jsonb @> jsonb_build_array(jsonb_build_object('step', $2::text)) \
+         ORDER BY earlier.admission::json ->> 'kind' <> $3 DESC, earlier.admitted_at DESC LIMIT 1",
+    )
+    .bind(id.as_uuid())
+    .bind(OVERTAKEN)
+    .bind(Kind::Unlock.as_str())
+    .fetch_optional(executor)
+    .await?;
+    Ok(predecessor)
 }
 
 /// Other operations on the same person or object since a moment, newest first.

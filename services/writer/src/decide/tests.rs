@@ -149,34 +149,49 @@ fn a_password_set_since_admission_supersedes_unless_an_older_operation_set_it() 
         ..account()
     };
     let since = set_since_admission(&operation(Kind::Reset), &set, &clock(), RULES);
-    assert!(since);
-    assert_eq!(
-        superseded(&set, since, &[]).map(|r| r.reason),
-        Some(Reason::Superseded)
-    );
+    assert_eq!(since, Comparison::Later);
+    let is_superseded = |since, precedents: &[Precedent]| {
+        let overtaken = superseded(&set, since, precedents);
+        matches!(overtaken, Overtaken::ByANewer(refusal) if refusal.reason == Reason::Superseded)
+    };
+    assert!(is_superseded(since, &[]));
     let older = Precedent {
         admitted_later: false,
         kind: Kind::Reset,
         status: Status::Applied,
         written: Some((at - Duration::SECOND, at + Duration::SECOND)),
     };
-    assert_eq!(superseded(&set, since, &[older]), None);
+    assert_eq!(superseded(&set, since, &[older]), Overtaken::No);
     let elsewhere = Precedent {
         written: Some((ADMITTED, ADMITTED)),
         ..older
     };
-    assert!(superseded(&set, since, &[elsewhere]).is_some());
+    assert!(is_superseded(since, &[elsewhere]));
     let newer = Precedent {
         admitted_later: true,
         ..older
     };
-    assert!(superseded(&set, false, &[newer]).is_some());
-    assert!(!set_since_admission(
-        &operation(Kind::Reset),
-        &account(),
-        &clock(),
-        RULES
-    ));
+    for since in [Comparison::Earlier, Comparison::Unsure, Comparison::Later] {
+        assert!(is_superseded(since, &[newer]));
+    }
+    let not_ended = Precedent {
+        status: Status::Pending,
+        written: None,
+        ..newer
+    };
+    let overtaken = |since| superseded(&set, since, &[not_ended]);
+    assert_eq!(overtaken(Comparison::Earlier), Overtaken::No);
+    assert_eq!(overtaken(Comparison::Unsure), Overtaken::Perhaps);
+    let unlock = Precedent {
+        kind: Kind::Unlock,
+        ..not_ended
+    };
+    assert_eq!(
+        superseded(&set, Comparison::Unsure, &[unlock]),
+        Overtaken::No
+    );
+    let never_since = set_since_admission(&operation(Kind::Reset), &account(), &clock(), RULES);
+    assert_eq!(never_since, Comparison::Earlier);
 }
 
 #[test]

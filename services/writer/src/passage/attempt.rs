@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use directory::{Account, DirectoryError, PasswordWrite, WriteError};
+use directory::{Account, DirectoryError, PasswordWrite, WriteError, clock::Comparison};
 use operation::{Applied, Kind, Outcome, Reason, Refusal};
 use proto::{to_micros, v1};
 use sealing::Contents;
@@ -14,7 +14,7 @@ use bus::Delivery;
 use super::{ASK_AGAIN_AFTER, End, PATIENCE, Passage, doubt::Lost, turn::Beginning};
 use crate::{
     Domain,
-    decide::{Rules, Sent, permit, set_since_admission, superseded},
+    decide::{Overtaken, Rules, Sent, permit, set_since_admission, superseded},
     work::Work,
 };
 
@@ -32,13 +32,6 @@ impl From<Refusal> for Looked {
     fn from(refusal: Refusal) -> Self {
         Self::Over(Some(refusal.into()))
     }
-}
-
-/// Whether something else has happened to the account since the operation was admitted.
-enum Overtaken {
-    No,
-    ByItsTwin,
-    ByANewer(Refusal),
 }
 
 impl Passage {
@@ -84,6 +77,11 @@ impl Passage {
         contents: Option<&Contents>,
         delivery: &Delivery,
     ) -> Result<Option<End>, Refusal> {
+        // what may take long comes before the look at the account, so that little happens in between
+        let until = match self.may_begin(work, delivery).await {
+            Beginning::Allowed(until) => until,
+            Beginning::Over(end) => return Ok(end),
+        };
         let account = match self.look(domain, work).await? {
             Looked::Permitted(account) => account,
             Looked::Over(end) => return Ok(end),
@@ -104,10 +102,6 @@ impl Passage {
         if !delivery.is_held() {
             return Ok(None);
         }
-        let until = match self.may_begin(work).await {
-            Beginning::Allowed(until) => until,
-            Beginning::Over(end) => return Ok(end),
-        };
         self.send(domain, work, contents, &account, &change, until)
             .await
     }
@@ -117,7 +111,7 @@ impl Passage {
     /// # Errors
     /// As [`Passage::try_once`].
     async fn look(&self, domain: &Domain, work: &Work) -> Result<Looked, Refusal> {
-        let mut overtaken_before = false;
+        let mut looked_before = false;
         loop {
             let account = match domain.directory.read_account(work.object_guid).await {
                 Ok(Some(account)) => account,
@@ -137,20 +131,23 @@ impl Passage {
             if let Err(refusal) = permitted {
                 return Ok(refusal.into());
             }
-            match self.overtaken(domain, work, &account).await? {
-                Overtaken::No => return Ok(Looked::Permitted(account)),
-                Overtaken::ByItsTwin => return Ok(Looked::Over(None)),
-                Overtaken::ByANewer(refusal) if overtaken_before => return Ok(refusal.into()),
-                // by an older one perhaps, whose end is still on its way to the ledger
-                Overtaken::ByANewer(_) => {
-                    overtaken_before = true;
+            let Some(overtaken) = self.overtaken(domain, work, &account).await? else {
+                return Ok(Looked::Over(None));
+            };
+            match overtaken {
+                Overtaken::ByANewer(refusal) if looked_before => return Ok(refusal.into()),
+                // by an older one perhaps, or not: whose end is still on its way to the ledger
+                Overtaken::ByANewer(_) | Overtaken::Perhaps if !looked_before => {
+                    looked_before = true;
                     sleep(REPORT_TRAVELS).await;
                 }
+                _ => return Ok(Looked::Permitted(account)),
             }
         }
     }
 
-    /// Newer wins: the ledger is asked only where the password may have been set since admission.
+    /// Newer wins: the ledger is asked only where the password may have been set since admission. None when it says that
+    /// the operation has ended.
     ///
     /// # Errors
     /// When the ledger cannot be asked.
@@ -159,14 +156,14 @@ impl Passage {
         domain: &Domain,
         work: &Work,
         account: &Account,
-    ) -> Result<Overtaken, Refusal> {
+    ) -> Result<Option<Overtaken>, Refusal> {
         if !work.operation.kind.sets_password() {
-            return Ok(Overtaken::No);
+            return Ok(Some(Overtaken::No));
         }
         let clock = domain.directory.clock_of(&account.domain_controller);
         let since = set_since_admission(&work.operation, account, &clock, self.rules);
-        if !since && !work.perhaps_begun && work.after.is_none() {
-            return Ok(Overtaken::No);
+        if since == Comparison::Earlier && !work.perhaps_begun && work.after.is_none() {
+            return Ok(Some(Overtaken::No));
         }
         let standing = self
             .ledger
@@ -181,10 +178,9 @@ impl Passage {
         // it may have a twin, and that one's report may have come in only now
         if standing.status.is_terminal() {
             tracing::info!(status = %standing.status, "ended meanwhile");
-            return Ok(Overtaken::ByItsTwin);
+            return Ok(None);
         }
-        Ok(superseded(account, since, &standing.precedents)
-            .map_or(Overtaken::No, Overtaken::ByANewer))
+        Ok(Some(superseded(account, since, &standing.precedents)))
     }
 
     /// # Errors
@@ -198,11 +194,10 @@ impl Passage {
         change: &PasswordWrite,
         until: Option<Instant>,
     ) -> Result<Option<End>, Refusal> {
-        let remaining = work
-            .operation
-            .remaining(OffsetDateTime::now_utc())
-            .unsigned_abs();
-        let deadline = Instant::now() + remaining;
+        // standing still between the two readings gives no more time
+        let now = Instant::now();
+        let remaining = work.operation.remaining(OffsetDateTime::now_utc());
+        let deadline = now + remaining.unsigned_abs();
         let until = until.map_or(deadline, |until| until.min(deadline));
         match domain
             .directory

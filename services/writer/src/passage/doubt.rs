@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use directory::{Account, PwdLastSet, rules::is_expired_at_once};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::{Applied, Outcome, Reason, Refusal, Status};
+use proto::{to_micros, v1};
 use sealing::Contents;
 use telemetry::trouble::Trouble;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -24,6 +25,21 @@ pub(super) struct Lost<'a> {
     pub(super) domain_controller: String,
     pub(super) before: &'a Account,
     pub(super) sent: Sent,
+}
+
+/// When a password that was seen to be set was set, by the domain controller's clock: an operation after it has to
+/// tell it from a newer one, as it does where the answer has come.
+pub(super) fn seen_write(work: &Work, account: &Account) -> Option<v1::Write> {
+    let PwdLastSet::At(at) = account.pwd_last_set else {
+        return None;
+    };
+    let at = to_micros(at);
+    work.operation.kind.sets_password().then(|| v1::Write {
+        domain_controller: account.domain_controller.clone(),
+        began: at,
+        // an account's times are in tenths of it
+        ended: at.saturating_add(1),
+    })
 }
 
 /// What a domain controller shows of a write that it may have been sent.
@@ -73,7 +89,7 @@ impl Passage {
             }
             return End {
                 outcome: Outcome::Applied(Applied { notes }),
-                write: None,
+                write: seen_write(work, &after),
             };
         }
         work.step(&self.service, "reconciled", "nothing had been written");

@@ -9,11 +9,11 @@ use bus::Delivery;
 use operation::{OperationId, Reason, Refusal};
 use telemetry::trouble::Trouble;
 use time::OffsetDateTime;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{ASK_AGAIN_AFTER, End, Passage};
 use crate::{
-    ledger::{Earlier, Late, tell},
+    ledger::{Late, tell},
     work::Work,
 };
 
@@ -40,23 +40,18 @@ pub(super) enum Beginning {
 }
 
 impl Passage {
-    /// Whether the operation has to wait longer than it may keep its place: it is to give way.
-    pub(super) async fn gives_way(
-        &self,
-        earlier: OperationId,
-        work: &Work,
-        delivery: &Delivery,
-    ) -> bool {
+    /// Whether the operation has to wait longer than it may keep its place, or has lost it: it is to give way.
+    pub(super) async fn gives_way(&self, work: &Work, delivery: &Delivery) -> bool {
         // that somebody may have begun with it is known of this delivery alone
         let keeps_its_place = delivery.redelivered || delivery.attempts > 0;
         let mut trouble = Trouble::none();
         let mut pause = ASK_AT_FIRST_AFTER;
         let place_until = Instant::now() + WAITS_IN_PLACE;
         loop {
-            let over = self.is_over(earlier).await;
+            let turn = self.is_its_turn(work.operation.id).await;
             let what = "the ledger cannot be asked for an earlier operation yet";
-            tell(&mut trouble, &over, what);
-            if over == Ok(true) {
+            tell(&mut trouble, &turn, what);
+            if turn == Ok(true) {
                 return false;
             }
             if work
@@ -66,36 +61,49 @@ impl Passage {
             {
                 return false;
             }
-            if Instant::now() >= place_until && !keeps_its_place {
+            let gives_way = Instant::now() >= place_until && !keeps_its_place;
+            if gives_way || !delivery.is_held() {
                 return true;
             }
-            sleep(pause).await;
+            let next = Instant::now() + pause;
+            sleep_until(if keeps_its_place {
+                next
+            } else {
+                next.min(place_until)
+            })
+            .await;
             pause = (pause * 2).min(ASK_AT_LAST_AFTER);
         }
     }
 
-    async fn is_over(&self, earlier: OperationId) -> Result<bool, String> {
-        match self.ledger.earlier(earlier).await? {
-            Earlier::Over => Ok(true),
-            Earlier::Pending { admitted_at }
-                if OffsetDateTime::now_utc() - admitted_at < OVERTAKES_AFTER =>
+    /// Whether nothing is left to wait for. What was waited for may have ended, or been overtaken, while something before
+    /// it has not: it need not have waited itself to be refused.
+    async fn is_its_turn(&self, id: OperationId) -> Result<bool, String> {
+        while let Some(predecessor) = self.ledger.predecessor(id).await? {
+            let since = OffsetDateTime::now_utc() - predecessor.admitted_at;
+            if since < OVERTAKES_AFTER
+                || predecessor.heard_of
+                || !self.ledger.overtake(predecessor.id, &self.service).await?
             {
-                Ok(false)
+                return Ok(false);
             }
-            Earlier::Pending { .. } => self.ledger.overtake(earlier, &self.service).await,
         }
+        Ok(true)
     }
 
     /// Asks the ledger once it is so late that a later operation on the person may have gone first.
-    pub(super) async fn may_begin(&self, work: &mut Work) -> Beginning {
+    /// Waits for its answer while the operation can be carried out here.
+    pub(super) async fn may_begin(&self, work: &mut Work, delivery: &Delivery) -> Beginning {
         if work.taken_up {
             return Beginning::Allowed(None);
         }
+        // before the clock that counts since admission is read: standing still in between gives no more time
+        let now = Instant::now();
         let since = OffsetDateTime::now_utc() - work.operation.admitted_at;
         let since = Duration::try_from(since).unwrap_or_default();
         let left = UNTAKEN_ENDS_WITHIN.saturating_sub(since);
         if left > self.write_time_out + ROOM {
-            return Beginning::Allowed(Some(Instant::now() + left));
+            return Beginning::Allowed(Some(now + left));
         }
         let mut trouble = Trouble::none();
         loop {
@@ -119,6 +127,10 @@ impl Passage {
                     return Beginning::Over(Some(refusal.into()));
                 }
                 Err(_) => {}
+            }
+            // the message has gone to another writer
+            if !delivery.is_held() {
+                return Beginning::Over(None);
             }
             // refused as too late by whoever called
             if work

@@ -1,7 +1,10 @@
 //! An operation is admitted and its message never published, as by an intake that is killed in between; in the end it
 //! turns up all the same.
 
-use std::time::{Duration, Instant};
+use std::{
+    iter,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -131,7 +134,18 @@ async fn what_waits_for_a_lost_operation_is_in_nobody_s_way_and_goes_on_without_
     let thirds_lost = Event::reset(third, &thirds_never)
         .sealed_to(forest.id())
         .within(DEADLINE);
-    let thirds_lost = admit(&world, &thirds_lost, third).await?;
+    let thirds_lost = [
+        admit(&world, &thirds_lost, third).await?,
+        // and another, which what is sent then waits for
+        admit(
+            &world,
+            &Event::reset(third, &thirds_never)
+                .sealed_to(forest.id())
+                .within(DEADLINE),
+            third,
+        )
+        .await?,
+    ];
     let too_short = [TOO_SHORT.to_owned()];
     let thirds_waiting = send_many(&world, forest, third, &too_short).await?;
 
@@ -160,7 +174,7 @@ async fn what_waits_for_a_lost_operation_is_in_nobody_s_way_and_goes_on_without_
     let reason = Reason::PasswordPolicy.code();
     ensure!(ended.text("reason") == reason, "{}", ended.body);
 
-    for late in [&lost, &thirds_lost] {
+    for late in iter::once(&lost).chain(&thirds_lost) {
         publish(late).await?;
         let operation = late.operation.as_ref().context("no operation")?;
         let ended = world.door.ended_operation(&operation.id).await?;

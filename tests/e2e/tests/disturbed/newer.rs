@@ -11,22 +11,38 @@ use time::OffsetDateTime;
 use crate::{ALONE, people};
 
 const SOON: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// More than the stated skew allowance and the second that a controller's clock is read to.
 const CERTAINLY_LATER: Duration = Duration::from_secs(2);
 
-/// How often writers have asked the ledger who set a password.
-async fn asked() -> anyhow::Result<f64> {
-    let mut asked = 0.0;
+/// What all services of a kind have counted together.
+async fn counted(kind: &str, what: &str, labels: &[(&str, &str)]) -> anyhow::Result<f64> {
+    let mut counted = 0.0;
     for service in Lab::load()?.services {
-        if service.name.starts_with("audit-") {
+        if service.name.starts_with(kind) {
             let measures = Measures::of(&service).await?;
-            let calls = "rpc_server_call_duration_seconds_count";
-            asked += measures
-                .sum(calls, &[("rpc_method", "Precedents")])
-                .unwrap_or_default();
+            counted += measures.sum(what, labels).unwrap_or_default();
         }
     }
-    Ok(asked)
+    Ok(counted)
+}
+
+/// How often writers have asked the ledger who set a password.
+async fn asked() -> anyhow::Result<f64> {
+    let calls = "rpc_server_call_duration_seconds_count";
+    counted("audit-", calls, &[("rpc_method", "Precedents")]).await
+}
+
+/// How often writers have not known whether a write happened.
+async fn in_doubt() -> anyhow::Result<f64> {
+    counted("writer-", "writeback_writer_in_doubt_total", &[]).await
+}
+
+async fn certainly_later_than(moment: OffsetDateTime) -> anyhow::Result<()> {
+    until("a while later", SOON, || async {
+        Ok((OffsetDateTime::now_utc() > moment + CERTAINLY_LATER).then_some(()))
+    })
+    .await
 }
 
 #[tokio::test]
@@ -55,10 +71,7 @@ async fn an_older_operation_whose_end_is_not_recorded_yet_supersedes_no_newer_on
     let sent = world.door.send_without_waiting(&reset_to_newer).await?;
     let second = sent.operation_id()?;
     let admitted = OffsetDateTime::now_utc();
-    until("a while after its admission", SOON, || async {
-        Ok((OffsetDateTime::now_utc() > admitted + CERTAINLY_LATER).then_some(()))
-    })
-    .await?;
+    certainly_later_than(admitted).await?;
 
     // as another replica does that is slow to append
     let mut database = PgConnection::connect(&Lab::load()?.postgres).await?;
@@ -87,4 +100,42 @@ async fn an_older_operation_whose_end_is_not_recorded_yet_supersedes_no_newer_on
         "the newer password is not the one that holds"
     );
     Ok(())
+}
+
+/// The older one's answer is lost, and what it wrote is found by looking: that, too, the newer one waiting for it has to
+/// tell from what a still newer one wrote.
+#[tokio::test]
+async fn an_older_operation_whose_answer_was_lost_supersedes_no_newer_one() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
+    let world = World::enter().await?;
+    let forest = world.forests.first().context("no forest")?;
+    let person = forest.person(people::AFTERWARDS.start)?;
+    let old = forest.start_with_fresh_password(person).await?;
+    let (older, newer) = (fresh_password(), fresh_password());
+    let reset = |password| Event::reset(person, password).within(DEADLINE);
+
+    let doubts = in_doubt().await?;
+    let standing_still = forest.hold_writes().await?;
+    let sent = world.door.send_without_waiting(&reset(&older)).await?;
+    let first = sent.operation_id()?;
+    let sent = world.door.send_without_waiting(&reset(&newer)).await?;
+    let second = sent.operation_id()?;
+    let admitted = OffsetDateTime::now_utc();
+    until("the older one's answer is given up", DEADLINE, || async {
+        Ok((in_doubt().await? > doubts).then_some(()))
+    })
+    .await?;
+    certainly_later_than(admitted).await?;
+    drop(standing_still);
+
+    for id in [first, second] {
+        world.door.ended_operation(id).await?.expect_applied()?;
+    }
+    let operation = world.door.operation(first).await?;
+    ensure!(
+        operation.body.to_string().contains("reconciled"),
+        "{}",
+        operation.body
+    );
+    forest.prove(person, &old, &newer).await
 }
