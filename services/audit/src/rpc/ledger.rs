@@ -67,6 +67,8 @@ impl Ledger for Rpc {
     ) -> Result<Response<v1::PredecessorResponse>, Status> {
         let id = content::operation_id(&request.get_ref().operation_id).map_err(RpcError::from)?;
         telemetry::span::current_belongs_to(id);
+        // a standby is behind: who asks would not hear of what it must wait for
+        in_time(store::can_append(&self.pool)).await?;
         let predecessor = in_time(store::predecessor(&self.pool, id)).await?;
         Ok(Response::new(v1::PredecessorResponse {
             predecessor: predecessor.map(|predecessor| v1::Predecessor {
@@ -193,6 +195,7 @@ impl Rpc {
     ) -> Result<v1::PrecedentsResponse, RpcError> {
         let id = content::operation_id(&request.operation_id)?;
         telemetry::span::current_belongs_to(id);
+        in_time(store::can_append(&self.pool)).await?;
         let own = self.record(id).await?;
         let target = request.target.as_ref().map(Target::from_wire).transpose()?;
         let target = target.or_else(|| own.target.clone());

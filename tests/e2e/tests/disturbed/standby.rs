@@ -8,9 +8,11 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use e2e::{World, postgres_program, until};
+use e2e::{World, audit::as_service, postgres_program, until};
 use lab::{Lab, Place};
+use proto::v1::{self, ledger_client::LedgerClient};
 use serde_json::json;
+use tonic::Code;
 
 use crate::{
     ALONE,
@@ -92,6 +94,28 @@ async fn stays_missing() -> anyhow::Result<()> {
     .await
 }
 
+/// It may be behind: what it does not know yet would be taken for what is not.
+async fn no_writer_is_answered() -> anyhow::Result<()> {
+    let channel = as_service(&Lab::load()?.audit.grpc, Some("writer")).await?;
+    let mut ledger = LedgerClient::new(channel);
+    let operation_id = uuid::Uuid::now_v7().to_string();
+    let predecessor = v1::PredecessorRequest {
+        operation_id: operation_id.clone(),
+    };
+    let precedents = v1::PrecedentsRequest {
+        operation_id,
+        target: None,
+    };
+    for answer in [
+        ledger.predecessor(predecessor).await.map(|_| ()),
+        ledger.precedents(precedents).await.map(|_| ()),
+    ] {
+        let code = answer.err().map(|status| status.code());
+        ensure!(code == Some(Code::Unavailable), "{code:?}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_standby_takes_no_entries_so_the_ledger_is_not_ready() -> anyhow::Result<()> {
     let _alone = ALONE.lock().await;
@@ -104,6 +128,7 @@ async fn a_standby_takes_no_entries_so_the_ledger_is_not_ready() -> anyhow::Resu
     let answer = errand.send_once(&world).await?;
     ensure!(answer.status == 503, "{} {}", answer.status, answer.body);
     errand.prove(&End::Not("not admitted".to_owned())).await?;
+    no_writer_is_answered().await?;
     stays_missing().await?;
     standby.promote().await?;
     parts::all_ready().await?;
