@@ -66,12 +66,12 @@ async fn migrate_as_owner(connection: &mut PgConnection, daily_role: &str) -> an
 async fn limit_rights(connection: &mut PgConnection, daily_role: &str) -> anyhow::Result<()> {
     let statements: Vec<String> = sqlx::query_scalar(
         "SELECT format(statement, $1) FROM (VALUES \
-         (1, 'REVOKE ALL ON entries, head, settings, verification, operations, _sqlx_migrations FROM PUBLIC, %I'), \
+         (1, 'REVOKE ALL ON entries, head, settings, verification, operations, claims, _sqlx_migrations FROM PUBLIC, %I'), \
          (2, 'REVOKE CREATE ON SCHEMA public FROM PUBLIC, %I'), \
          (3, 'GRANT USAGE ON SCHEMA public TO %I'), \
          (4, 'GRANT SELECT, INSERT ON entries TO %I'), \
          (5, 'GRANT SELECT, UPDATE ON head, settings, verification TO %I'), \
-         (6, 'GRANT SELECT, INSERT, UPDATE ON operations TO %I') \
+         (6, 'GRANT SELECT, INSERT, UPDATE ON operations, claims TO %I') \
          ) AS needed (step, statement) WHERE $1 <> current_user ORDER BY step",
     )
     .bind(daily_role)

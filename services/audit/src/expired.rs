@@ -11,7 +11,7 @@ use prost::Message as _;
 use sqlx::PgPool;
 use telemetry::trouble::Trouble;
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, broadcast::error::RecvError};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -19,16 +19,18 @@ use crate::{
     appender::Appender,
     batch,
     content::{Step, Target},
+    news::News,
     observe,
+    record::Record,
     recording::{Recording, record_surely},
     store,
     verdict::{Origin, TRIES, Verdict, rest},
 };
 use letter::{Letter, address, fate};
 
-pub(crate) const PREFETCH: u16 = 64;
+pub(crate) const PREFETCH: u16 = 256;
 /// How many of these may rest.
-pub(crate) const RESTING: usize = 32;
+pub(crate) const RESTING: usize = 192;
 
 const QUERY_TIME_OUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(2);
@@ -41,6 +43,7 @@ pub(crate) struct DeadLetters {
     pub(crate) appender: Appender,
     pub(crate) publisher: Publisher,
     pub(crate) service: String,
+    pub(crate) news: News,
     pub(crate) resting: Semaphore,
     pub(crate) shutdown: CancellationToken,
 }
@@ -164,11 +167,48 @@ impl DeadLetters {
         true
     }
 
-    /// What waits for another operation is not asked after more often than it is worth. Only so many rest, lest they keep
-    /// other dead letters waiting.
+    /// Until what it waits for has ended, or for as long as it is not worth to ask after it again. Only so many rest, lest
+    /// they keep other dead letters waiting.
     async fn rest(&self, letter: &Letter) {
-        if let Ok(_rests) = self.resting.try_acquire() {
-            self.pause(rest(letter.age()).min(letter.remaining())).await;
+        let Ok(_rests) = self.resting.try_acquire() else {
+            return;
+        };
+        let rest = rest(letter.age()).min(letter.remaining());
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            () = tokio::time::sleep(rest) => {}
+            () = self.its_turn(letter) => {}
+        }
+    }
+
+    /// As far as can be told from here: a writer has the last word.
+    async fn its_turn(&self, letter: &Letter) {
+        // subscribed before the question is asked: no end falls between the two
+        let mut news = self.news.subscribe();
+        let object = letter
+            .work
+            .as_ref()
+            .and_then(|work| work.target.parse_object_guid().ok());
+        let waits_for = match store::waits_for(&self.pool, letter.id, object).await {
+            Ok(Some(waits_for)) => waits_for,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::debug!(%error, "what it waits for is not known");
+                return std::future::pending().await;
+            }
+        };
+        loop {
+            match news.recv().await {
+                Ok(event) if event.operation_id == Some(waits_for.as_uuid()) => {
+                    let ended = |record: &Record| !record.is_pending();
+                    if event.record.as_ref().is_some_and(ended) {
+                        return;
+                    }
+                }
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => return,
+                Err(RecvError::Closed) => return std::future::pending().await,
+            }
         }
     }
 

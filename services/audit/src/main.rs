@@ -103,7 +103,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     let rpc = rpc::Rpc {
         pool: pool.clone(),
         appender: appender.clone(),
-        news,
+        news: news.clone(),
         standing,
         key,
         shutdown: chassis.shutdown.clone(),
@@ -136,6 +136,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         appender,
         publisher: bus.publisher(),
         service,
+        news,
         resting: Semaphore::new(expired::RESTING),
         shutdown: chassis.shutdown.clone(),
     };

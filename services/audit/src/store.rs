@@ -1,5 +1,6 @@
 //! The statements: what a batch needs to know, what it leaves behind, and what is asked later.
 
+mod claims;
 mod facts;
 mod reading;
 
@@ -14,6 +15,7 @@ use crate::{
     verify::Verdict,
 };
 
+pub(crate) use claims::{claim, waits_for};
 pub(crate) use facts::{TAKE_HEAD, open_batch};
 pub(crate) use reading::{
     Filter, Head, Verified, can_append, entries_after, entries_of, head, head_if_any, list,

@@ -76,8 +76,8 @@ impl Death {
     }
 }
 
-/// How long an operation of this age that has to wait for another one rests before it is asked after again: the longer it
-/// has waited already, the less it matters.
+/// How long an operation of this age that has to wait for another one rests at most before it is asked after again: the
+/// longer it has waited already, the less it matters.
 pub(crate) fn rest(age: time::Duration) -> Duration {
     const LONGEST: Duration = Duration::from_secs(2);
     let age = Duration::try_from(age).unwrap_or_default();

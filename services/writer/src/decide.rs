@@ -81,7 +81,8 @@ pub(crate) fn set_since_admission(
 ) -> Comparison {
     match account.pwd_last_set {
         PwdLastSet::At(at) => clock.compare(at, operation.admitted_at, rules.clock_skew),
-        PwdLastSet::MustChange => Comparison::Earlier,
+        // it may be a newer operation that asked for it
+        PwdLastSet::MustChange => Comparison::Unsure,
     }
 }
 
@@ -89,8 +90,8 @@ pub(crate) fn set_since_admission(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Overtaken {
     No,
-    /// Its password may have been set by a newer operation that has not ended yet.
-    Perhaps,
+    /// Unless it was by an older operation, whose end is still on its way to the ledger.
+    Perhaps(Refusal),
     ByANewer(Refusal),
 }
 
@@ -100,9 +101,11 @@ pub(crate) fn superseded(
     set_since_admission: Comparison,
     precedents: &[Precedent],
 ) -> Overtaken {
-    let newer_is = |status| {
+    let is_there = |admitted_later, status| {
         precedents.iter().any(|precedent| {
-            precedent.admitted_later && precedent.kind.sets_password() && precedent.status == status
+            precedent.admitted_later == admitted_later
+                && precedent.kind.sets_password()
+                && precedent.status == status
         })
     };
     let by_older = |at: OffsetDateTime| {
@@ -119,16 +122,20 @@ pub(crate) fn superseded(
             PwdLastSet::At(at) => !by_older(at),
             PwdLastSet::MustChange => false,
         };
-    if newer_is(Status::Applied) || by_somebody_else {
-        return Overtaken::ByANewer(Refusal::new(
-            Reason::Superseded,
-            "the password was set again after this operation was admitted",
-        ));
+    let refusal = Refusal::new(
+        Reason::Superseded,
+        "the password was set again after this operation was admitted",
+    );
+    if is_there(true, Status::Applied) {
+        return Overtaken::ByANewer(refusal);
     }
-    if set_since_admission == Comparison::Unsure && newer_is(Status::Pending) {
-        return Overtaken::Perhaps;
+    if !by_somebody_else {
+        return Overtaken::No;
     }
-    Overtaken::No
+    if is_there(false, Status::Pending) {
+        return Overtaken::Perhaps(refusal);
+    }
+    Overtaken::ByANewer(refusal)
 }
 
 /// Whether a write whose answer was lost has happened, as far as the account can tell.

@@ -12,6 +12,8 @@ use crate::decide::Precedent;
 
 /// For all tries together.
 const TIME_OUT: Duration = Duration::from_secs(4);
+/// Every operation asks this, and goes on without an answer.
+const CLAIM_TIME_OUT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
@@ -30,6 +32,17 @@ pub(crate) struct Predecessor {
     pub(crate) admitted_at: OffsetDateTime,
     /// A service has it, and it cannot be overtaken.
     pub(crate) heard_of: bool,
+}
+
+/// Whether an account is an operation's to write to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    Granted {
+        /// How long ago another operation ended that had it before.
+        other_ended_ago: Option<Duration>,
+    },
+    /// Another operation on the account has not ended.
+    Held,
 }
 
 /// What the ledger says to a writer that is about to begin late.
@@ -123,6 +136,33 @@ impl Ledger {
         });
         let response = call.await.map_err(|status| status.to_string())?;
         Ok(response.into_inner().over)
+    }
+
+    /// Claims the account for the operation, until that has ended.
+    ///
+    /// # Errors
+    /// As [`Self::standing`].
+    pub(crate) async fn claim(
+        &self,
+        id: OperationId,
+        target: &v1::Target,
+    ) -> Result<Claim, String> {
+        let call = self.channel.failover(CLAIM_TIME_OUT, |channel| {
+            let request = v1::ClaimRequest {
+                operation_id: id.to_string(),
+                target: Some(target.clone()),
+            };
+            async move { AdmissionClient::new(channel).claim(request).await }
+        });
+        let response = call.await.map_err(|status| status.to_string())?;
+        let response = response.into_inner();
+        if response.held {
+            return Ok(Claim::Held);
+        }
+        let ago = |micros: i64| Duration::from_micros(micros.try_into().unwrap_or_default());
+        Ok(Claim::Granted {
+            other_ended_ago: response.other_ended_ago.map(ago),
+        })
     }
 
     /// Keeps later operations from overtaking this one, unless one has.

@@ -18,7 +18,12 @@ mod redaction;
 mod switch;
 mod work;
 
-use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    process::ExitCode,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
@@ -27,6 +32,7 @@ use directory::{Directory, rules::OwnAccounts, scope::Scope};
 use operation::DomainName;
 use proto::v1;
 use reach::Limits;
+use telemetry::trouble::Trouble;
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior},
@@ -89,6 +95,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         rules: rules(&settings.writer, forest),
         write_time_out: Duration::from_secs(settings.writer.write_timeout_seconds),
         seal_skew: Duration::from_secs(settings.sealing.clock_skew_seconds),
+        unclaimed: Mutex::new(Trouble::none()),
     });
     chassis.spawn("keys", {
         let (forest, shutdown) = (forest_id.clone(), chassis.shutdown.clone());

@@ -5,7 +5,11 @@ mod doubt;
 mod misled;
 mod turn;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bus::{Delivery, Message, Publisher, Truth};
 use directory::{
@@ -16,6 +20,7 @@ use operation::{Applied, DomainName, ForestId, Outcome, Reason, Refusal, Status}
 use prost::Message as _;
 use proto::v1;
 use sealing::{Binding, Contents, SealedPassword};
+use telemetry::trouble::Trouble;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -49,12 +54,36 @@ pub(crate) struct Passage {
     pub(crate) rules: Rules,
     pub(crate) write_time_out: Duration,
     pub(crate) seal_skew: Duration,
+    /// That accounts cannot be claimed, and are written to all the same.
+    pub(crate) unclaimed: Mutex<Trouble>,
+}
+
+/// Behind all others.
+async fn make_way(delivery: Delivery) {
+    if let Err(error) = delivery.reject().await {
+        tracing::debug!(%error, "not rejected; it will come again");
+    }
 }
 
 /// How it ended, with what tells this write from others later.
 struct End {
     outcome: Outcome,
     write: Option<v1::Write>,
+}
+
+/// How an operation leaves this writer.
+enum Passed {
+    Ended(End),
+    /// It has ended elsewhere, or will.
+    Elsewhere,
+    /// Nobody has begun with it, and it is not its turn.
+    GivesWay,
+}
+
+impl From<Refusal> for Passed {
+    fn from(refusal: Refusal) -> Self {
+        Self::Ended(refusal.into())
+    }
 }
 
 impl From<Refusal> for End {
@@ -77,10 +106,7 @@ impl Passage {
                 Ok(mut work) => {
                     telemetry::span::current_belongs_to(work.operation.id);
                     if work.after.is_some() && self.gives_way(&work, &delivery).await {
-                        if let Err(error) = delivery.reject().await {
-                            tracing::debug!(%error, "not rejected; it will come again");
-                        }
-                        return;
+                        return make_way(delivery).await;
                     }
                     self.observer.started(
                         work.operation.kind,
@@ -88,11 +114,13 @@ impl Passage {
                         work.perhaps_begun,
                     );
                     let _under_way = self.health.begin(work.operation.admitted_at);
-                    if let Some(end) = self.carry_out(&mut work, &delivery).await {
-                        match misled::request(&mut work, &end) {
+                    match self.carry_out(&mut work, &delivery).await {
+                        Passed::Ended(end) => match misled::request(&mut work, &end) {
                             Some(request) => self.resolve_afresh(work, request, &delivery).await,
                             None => self.report(work, end, &delivery).await,
-                        }
+                        },
+                        Passed::Elsewhere => {}
+                        Passed::GivesWay => return make_way(delivery).await,
                     }
                 }
                 Err(problem) => tracing::error!(problem, "work that cannot be read is dropped"),
@@ -105,30 +133,27 @@ impl Passage {
         .await;
     }
 
-    /// None when the operation has ended elsewhere, or will.
-    async fn carry_out(&self, work: &mut Work, delivery: &Delivery) -> Option<End> {
+    async fn carry_out(&self, work: &mut Work, delivery: &Delivery) -> Passed {
         let seen = Instant::now();
         let Some(domain) = self.domains.get(&work.domain) else {
-            return Some(
-                Refusal::new(
-                    Reason::DirectoryMisconfigured,
-                    format!(
-                        "forest {} has no domain {} in this writer's configuration",
-                        self.forest, work.domain
-                    ),
-                )
-                .into(),
-            );
+            return Refusal::new(
+                Reason::DirectoryMisconfigured,
+                format!(
+                    "forest {} has no domain {} in this writer's configuration",
+                    self.forest, work.domain
+                ),
+            )
+            .into();
         };
         let contents = match self.open(work).await {
             Ok(contents) => contents,
-            Err(refusal) => return Some(refusal.into()),
+            Err(refusal) => return refusal.into(),
         };
         if work.perhaps_begun {
             let status = self.status_in_ledger(work).await;
             if status.is_terminal() {
                 tracing::info!(%status, "ended already");
-                return None;
+                return Passed::Elsewhere;
             }
             self.observer.in_doubt(Doubt::Redelivered);
             if let Some(account) = self.look_everywhere(domain, work, contents.as_ref()).await {
@@ -143,7 +168,7 @@ impl Passage {
                 if is_expired_at_once(&work.operation, &account) {
                     notes.push(self.expired_at_once(work));
                 }
-                return Some(End {
+                return Passed::Ended(End {
                     outcome: Outcome::Applied(Applied { notes }),
                     write: doubt::seen_write(work, &account),
                 });
@@ -151,21 +176,19 @@ impl Passage {
             self.observer.reconciled(false);
         }
         if work.reconcile_only {
-            return Some(
-                Refusal::new(
-                    Reason::DeadlineExceeded,
-                    "nobody finished with it before its deadline, or in many tries, and nothing had been written",
-                )
-                .into(),
-            );
+            return Refusal::new(
+                Reason::DeadlineExceeded,
+                "nobody finished with it before its deadline, or in many tries, and nothing had been written",
+            )
+            .into();
         }
         let began = Instant::now();
-        let end = self
+        let passed = self
             .write(domain, work, contents.as_ref(), seen, delivery)
             .await;
         self.observer
             .directory(work.operation.kind, began.elapsed());
-        end
+        passed
     }
 
     /// What to remark on a success.

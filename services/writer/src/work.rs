@@ -50,6 +50,12 @@ impl Work {
         })
     }
 
+    /// Whether the deadline has passed.
+    pub(crate) fn is_late(&self) -> bool {
+        let remaining = self.operation.remaining(OffsetDateTime::now_utc());
+        remaining.is_zero()
+    }
+
     pub(crate) fn step(&mut self, service: &str, step: &str, detail: impl Into<String>) {
         let step = Step {
             at: OffsetDateTime::now_utc(),

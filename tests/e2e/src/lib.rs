@@ -15,6 +15,7 @@ mod event;
 mod forest;
 mod issuer;
 mod measures;
+mod newest;
 pub mod parts;
 mod passwords;
 mod personnel;

@@ -44,12 +44,13 @@ const fn right(
     }
 }
 
-const RIGHTS: [Right; 18] = [
+const RIGHTS: [Right; 19] = [
     right("/writeback.v1.Admission/Ready", &[Kind::Intake], None),
     right("/writeback.v1.Admission/Admit", &[Kind::Intake], None),
     right("/writeback.v1.Admission/Record", &[Kind::Intake], None),
     right("/writeback.v1.Admission/Overtake", &[Kind::Writer], None),
     right("/writeback.v1.Admission/TakeUp", &[Kind::Writer], None),
+    right("/writeback.v1.Admission/Claim", &[Kind::Writer], None),
     right("/writeback.v1.Admission/Await", &[Kind::Intake], Some(READ)),
     right(
         "/writeback.v1.Ledger/GetOperation",

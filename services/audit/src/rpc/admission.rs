@@ -66,6 +66,14 @@ impl Admission for Rpc {
         }))
     }
 
+    async fn claim(
+        &self,
+        request: Request<v1::ClaimRequest>,
+    ) -> Result<Response<v1::ClaimResponse>, Status> {
+        let response = self.claim_one(request.get_ref()).await?;
+        Ok(Response::new(response))
+    }
+
     async fn r#await(
         &self,
         request: Request<v1::AwaitRequest>,
@@ -183,6 +191,18 @@ impl Rpc {
             Answer::UnknownOperation => Err(RpcError::UnknownOperation),
             _ => Err(RpcError::Unexpected),
         }
+    }
+
+    async fn claim_one(&self, request: &v1::ClaimRequest) -> Result<v1::ClaimResponse, RpcError> {
+        let id = content::operation_id(&request.operation_id)?;
+        span::current_belongs_to(id);
+        let target = { request.target.as_ref() }.ok_or(proto::FromWireError::Missing("target"))?;
+        let object = target.parse_object_guid()?;
+        let claimed = in_time(store::claim(&self.pool, id, object)).await?;
+        Ok(v1::ClaimResponse {
+            held: claimed.is_none(),
+            other_ended_ago: claimed.and_then(|claimed| claimed.other_ended_ago),
+        })
     }
 
     async fn await_one(&self, request: &v1::AwaitRequest) -> Result<v1::OperationRecord, RpcError> {

@@ -174,22 +174,27 @@ fn a_password_set_since_admission_supersedes_unless_an_older_operation_set_it() 
     for since in [Comparison::Earlier, Comparison::Unsure, Comparison::Later] {
         assert!(is_superseded(since, &[newer]));
     }
+    // an older one that has not ended may have set it
     let not_ended = Precedent {
         status: Status::Pending,
         written: None,
-        ..newer
+        ..older
     };
-    let overtaken = |since| superseded(&set, since, &[not_ended]);
-    assert_eq!(overtaken(Comparison::Earlier), Overtaken::No);
-    assert_eq!(overtaken(Comparison::Unsure), Overtaken::Perhaps);
-    let unlock = Precedent {
-        kind: Kind::Unlock,
-        ..not_ended
+    assert!(matches!(
+        superseded(&set, since, &[not_ended]),
+        Overtaken::Perhaps(_)
+    ));
+    assert!(is_superseded(since, &[not_ended, newer]));
+    for since in [Comparison::Earlier, Comparison::Unsure] {
+        assert_eq!(superseded(&set, since, &[not_ended]), Overtaken::No);
+    }
+    let must_change = Account {
+        pwd_last_set: PwdLastSet::MustChange,
+        ..account()
     };
-    assert_eq!(
-        superseded(&set, Comparison::Unsure, &[unlock]),
-        Overtaken::No
-    );
+    let since = set_since_admission(&operation(Kind::Reset), &must_change, &clock(), RULES);
+    assert_eq!(since, Comparison::Unsure, "the ledger is asked");
+    assert_eq!(superseded(&must_change, since, &[]), Overtaken::No);
     let never_since = set_since_admission(&operation(Kind::Reset), &account(), &clock(), RULES);
     assert_eq!(never_since, Comparison::Earlier);
 }

@@ -11,7 +11,11 @@ use tokio::time::{Instant, sleep};
 
 use bus::Delivery;
 
-use super::{ASK_AGAIN_AFTER, End, PATIENCE, Passage, doubt::Lost, turn::Beginning};
+use super::{
+    ASK_AGAIN_AFTER, End, PATIENCE, Passage, Passed,
+    doubt::Lost,
+    turn::{Beginning, Claimed},
+};
 use crate::{
     Domain,
     decide::{Overtaken, Rules, Sent, permit, set_since_admission, superseded},
@@ -24,13 +28,12 @@ const REPORT_TRAVELS: Duration = Duration::from_millis(500);
 /// What a look at the account led to.
 enum Looked {
     Permitted(Account),
-    /// None when the operation has ended elsewhere, or will.
-    Over(Option<End>),
+    Over(Passed),
 }
 
 impl From<Refusal> for Looked {
     fn from(refusal: Refusal) -> Self {
-        Self::Over(Some(refusal.into()))
+        Self::Over(refusal.into())
     }
 }
 
@@ -43,7 +46,7 @@ impl Passage {
         contents: Option<&Contents>,
         seen: Instant,
         delivery: &Delivery,
-    ) -> Option<End> {
+    ) -> Passed {
         loop {
             let now = OffsetDateTime::now_utc();
             let budget =
@@ -53,21 +56,19 @@ impl Passage {
                     Reason::DeadlineExceeded,
                     "too late: a write could no longer have ended before the deadline",
                 );
-                return Some(refusal.into());
+                return refusal.into();
             }
             let away = match self.try_once(domain, work, contents, delivery).await {
-                Ok(end) => return end,
+                Ok(passed) => return passed,
                 Err(refusal) => refusal,
             };
             if seen.elapsed() > PATIENCE && away.reason != Reason::DeadlineExceeded {
-                return Some(away.into());
+                return away.into();
             }
             sleep(ASK_AGAIN_AFTER).await;
         }
     }
 
-    /// None when the operation has ended elsewhere, or will.
-    ///
     /// # Errors
     /// The refusal to give if no later try succeeds: nothing was written.
     async fn try_once(
@@ -76,31 +77,31 @@ impl Passage {
         work: &mut Work,
         contents: Option<&Contents>,
         delivery: &Delivery,
-    ) -> Result<Option<End>, Refusal> {
+    ) -> Result<Passed, Refusal> {
         // what may take long comes before the look at the account, so that little happens in between
         let until = match self.may_begin(work, delivery).await {
             Beginning::Allowed(until) => until,
-            Beginning::Over(end) => return Ok(end),
+            Beginning::Over(passed) => return Ok(passed),
         };
-        let account = match self.look(domain, work).await? {
+        let account = match self.look(domain, work, delivery).await? {
             Looked::Permitted(account) => account,
-            Looked::Over(end) => return Ok(end),
+            Looked::Over(passed) => return Ok(passed),
         };
         let Some(change) = change(work, contents, self.rules) else {
             let missing = "sealedPassword: it holds no current password";
-            return Ok(Some(Refusal::new(Reason::SealInvalid, missing).into()));
+            return Ok(Refusal::new(Reason::SealInvalid, missing).into());
         };
         if let Some(refusal) = self
             .switch
             .refusal(work.operation.kind, work.operation.admitted_at)
         {
             work.step(&self.service, "refused", "by the settings");
-            return Ok(Some(refusal.into()));
+            return Ok(refusal.into());
         }
         // with its connection lost the message goes to another writer, which counts on no write
         // beginning here any more
         if !delivery.is_held() {
-            return Ok(None);
+            return Ok(Passed::Elsewhere);
         }
         self.send(domain, work, contents, &account, &change, until)
             .await
@@ -110,10 +111,33 @@ impl Passage {
     ///
     /// # Errors
     /// As [`Passage::try_once`].
-    async fn look(&self, domain: &Domain, work: &Work) -> Result<Looked, Refusal> {
+    async fn look(
+        &self,
+        domain: &Domain,
+        work: &Work,
+        delivery: &Delivery,
+    ) -> Result<Looked, Refusal> {
         let mut looked_before = false;
+        let mut claimed = !work.operation.kind.sets_password();
         loop {
-            let account = match domain.directory.read_account(work.object_guid).await {
+            let since = Instant::now();
+            let read = domain.directory.read_account(work.object_guid);
+            let read = if claimed {
+                read.await
+            } else {
+                let (read, claim) = tokio::join!(read, self.claim(work, delivery, since));
+                match claim {
+                    Claimed::Ours { look_again } => {
+                        claimed = true;
+                        if look_again {
+                            continue;
+                        }
+                    }
+                    Claimed::Held => return Ok(Looked::Over(Passed::GivesWay)),
+                }
+                read
+            };
+            let account = match read {
                 Ok(Some(account)) => account,
                 Ok(None) => {
                     let gone = "the account has been deleted or moved";
@@ -132,16 +156,17 @@ impl Passage {
                 return Ok(refusal.into());
             }
             let Some(overtaken) = self.overtaken(domain, work, &account).await? else {
-                return Ok(Looked::Over(None));
+                return Ok(Looked::Over(Passed::Elsewhere));
             };
             match overtaken {
-                Overtaken::ByANewer(refusal) if looked_before => return Ok(refusal.into()),
-                // by an older one perhaps, or not: whose end is still on its way to the ledger
-                Overtaken::ByANewer(_) | Overtaken::Perhaps if !looked_before => {
+                Overtaken::No => return Ok(Looked::Permitted(account)),
+                Overtaken::Perhaps(_) if !looked_before => {
                     looked_before = true;
                     sleep(REPORT_TRAVELS).await;
                 }
-                _ => return Ok(Looked::Permitted(account)),
+                Overtaken::Perhaps(refusal) | Overtaken::ByANewer(refusal) => {
+                    return Ok(refusal.into());
+                }
             }
         }
     }
@@ -193,7 +218,7 @@ impl Passage {
         account: &Account,
         change: &PasswordWrite,
         until: Option<Instant>,
-    ) -> Result<Option<End>, Refusal> {
+    ) -> Result<Passed, Refusal> {
         // standing still between the two readings gives no more time
         let now = Instant::now();
         let remaining = work.operation.remaining(OffsetDateTime::now_utc());
@@ -221,7 +246,7 @@ impl Passage {
                 if receipt.expired_at_once {
                     notes.push(self.expired_at_once(work));
                 }
-                Ok(Some(End {
+                Ok(Passed::Ended(End {
                     outcome: Outcome::Applied(Applied { notes }),
                     write: Some(write),
                 }))
@@ -236,7 +261,7 @@ impl Passage {
                 if explained.transient || refusal.reason == Reason::DeadlineExceeded {
                     Err(refusal)
                 } else {
-                    Ok(Some(refusal.into()))
+                    Ok(refusal.into())
                 }
             }
             Err(WriteError::Unknown {
@@ -258,7 +283,7 @@ impl Passage {
                     sent,
                 };
                 let end = self.reconcile(domain, work, contents, lost).await;
-                Ok(Some(end))
+                Ok(Passed::Ended(end))
             }
         }
     }

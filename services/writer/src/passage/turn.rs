@@ -3,7 +3,7 @@
 //! An operation that has to wait gives way to what is behind it in the queue, where the earlier one may well be: were it
 //! to wait in its place, a few of them would take all places there are, and nobody's turn would come.
 
-use std::time::Duration;
+use std::{sync::PoisonError, time::Duration};
 
 use bus::Delivery;
 use operation::{OperationId, Reason, Refusal};
@@ -11,9 +11,9 @@ use telemetry::trouble::Trouble;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{ASK_AGAIN_AFTER, End, Passage};
+use super::{ASK_AGAIN_AFTER, Passage, Passed};
 use crate::{
-    ledger::{Late, tell},
+    ledger::{Claim, Late, tell},
     work::Work,
 };
 
@@ -21,6 +21,8 @@ use crate::{
 const ASK_AT_FIRST_AFTER: Duration = Duration::from_millis(20);
 /// The longest it comes to, doubled each time.
 const ASK_AT_LAST_AFTER: Duration = Duration::from_millis(100);
+/// What may lie between the times of two clocks of ours that tell how long something took.
+const CLOSE: Duration = Duration::from_millis(100);
 /// For how long an operation keeps its place while it waits.
 const WAITS_IN_PLACE: Duration = Duration::from_millis(250);
 /// From when on the ledger is asked to let a later operation go first; it has the last word (`OVERTAKEN_AFTER`).
@@ -35,44 +37,98 @@ const ROOM: Duration = Duration::from_secs(1);
 pub(super) enum Beginning {
     /// And by when it must have ended, if not by the deadline only.
     Allowed(Option<Instant>),
-    /// None when the operation has ended elsewhere.
-    Over(Option<End>),
+    Over(Passed),
+}
+
+/// Whether an account may be written to.
+pub(super) enum Claimed {
+    /// What was read of it since may be as it was before another operation's write.
+    Ours { look_again: bool },
+    /// Another operation keeps it.
+    Held,
+}
+
+/// The place of an operation that waits, at a writer.
+struct Place {
+    keeps: bool,
+    until: Instant,
+    pause: Duration,
+}
+
+impl Place {
+    fn of(delivery: &Delivery) -> Self {
+        Self {
+            // that somebody may have begun with it is known of this delivery alone
+            keeps: delivery.redelivered || delivery.attempts > 0,
+            until: Instant::now() + WAITS_IN_PLACE,
+            pause: ASK_AT_FIRST_AFTER,
+        }
+    }
+
+    /// A while, if it still has the place.
+    async fn waited(&mut self, delivery: &Delivery) -> bool {
+        let now = Instant::now();
+        if now >= self.until && !self.keeps || !delivery.is_held() {
+            return false;
+        }
+        let next = now + self.pause;
+        sleep_until(if self.keeps {
+            next
+        } else {
+            next.min(self.until)
+        })
+        .await;
+        self.pause = (self.pause * 2).min(ASK_AT_LAST_AFTER);
+        true
+    }
 }
 
 impl Passage {
     /// Whether the operation has to wait longer than it may keep its place, or has lost it: it is to give way.
     pub(super) async fn gives_way(&self, work: &Work, delivery: &Delivery) -> bool {
-        // that somebody may have begun with it is known of this delivery alone
-        let keeps_its_place = delivery.redelivered || delivery.attempts > 0;
         let mut trouble = Trouble::none();
-        let mut pause = ASK_AT_FIRST_AFTER;
-        let place_until = Instant::now() + WAITS_IN_PLACE;
+        let mut place = Place::of(delivery);
         loop {
             let turn = self.is_its_turn(work.operation.id).await;
             let what = "the ledger cannot be asked for an earlier operation yet";
             tell(&mut trouble, &turn, what);
-            if turn == Ok(true) {
+            if turn == Ok(true) || work.is_late() {
                 return false;
             }
-            if work
-                .operation
-                .remaining(OffsetDateTime::now_utc())
-                .is_zero()
-            {
-                return false;
-            }
-            let gives_way = Instant::now() >= place_until && !keeps_its_place;
-            if gives_way || !delivery.is_held() {
+            if !place.waited(delivery).await {
                 return true;
             }
-            let next = Instant::now() + pause;
-            sleep_until(if keeps_its_place {
-                next
-            } else {
-                next.min(place_until)
-            })
-            .await;
-            pause = (pause * 2).min(ASK_AT_LAST_AFTER);
+        }
+    }
+
+    /// Claims the account, which was looked at from `since` on. Where the ledger does not answer it is not waited for:
+    /// what it has admitted is carried out without it.
+    pub(super) async fn claim(&self, work: &Work, delivery: &Delivery, since: Instant) -> Claimed {
+        let mut place = Place::of(delivery);
+        let mut look_again = false;
+        loop {
+            let claim = self.ledger.claim(work.operation.id, &work.target).await;
+            {
+                let mut unclaimed = self
+                    .unclaimed
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                let what = "accounts cannot be claimed: operations that name a person differently may be written in any order";
+                tell(&mut unclaimed, &claim, what);
+            }
+            match claim {
+                Ok(Claim::Granted { other_ended_ago }) => {
+                    look_again |= other_ended_ago.is_some_and(|ago| ago < since.elapsed() + CLOSE);
+                    return Claimed::Ours { look_again };
+                }
+                Err(_) => return Claimed::Ours { look_again },
+                Ok(Claim::Held) if work.is_late() => return Claimed::Ours { look_again: true },
+                Ok(Claim::Held) => {}
+            }
+            look_again = true;
+            if !place.waited(delivery).await {
+                return Claimed::Held;
+            }
         }
     }
 
@@ -117,27 +173,23 @@ impl Passage {
                 }
                 Ok(Late::Ended(status)) => {
                     tracing::info!(%status, "ended already");
-                    return Beginning::Over(None);
+                    return Beginning::Over(Passed::Elsewhere);
                 }
                 Ok(Late::Overtaken) => {
                     let refusal = Refusal::new(
                         Reason::Superseded,
                         "a later operation on the person went first: nothing had been heard of this one for long",
                     );
-                    return Beginning::Over(Some(refusal.into()));
+                    return Beginning::Over(refusal.into());
                 }
                 Err(_) => {}
             }
             // the message has gone to another writer
             if !delivery.is_held() {
-                return Beginning::Over(None);
+                return Beginning::Over(Passed::Elsewhere);
             }
             // refused as too late by whoever called
-            if work
-                .operation
-                .remaining(OffsetDateTime::now_utc())
-                .is_zero()
-            {
+            if work.is_late() {
                 return Beginning::Allowed(Some(Instant::now()));
             }
             sleep(ASK_AGAIN_AFTER).await;

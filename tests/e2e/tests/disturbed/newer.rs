@@ -27,10 +27,10 @@ async fn counted(kind: &str, what: &str, labels: &[(&str, &str)]) -> anyhow::Res
     Ok(counted)
 }
 
-/// How often writers have asked the ledger who set a password.
+/// How often writers have asked the ledger for an account to write to.
 async fn asked() -> anyhow::Result<f64> {
     let calls = "rpc_server_call_duration_seconds_count";
-    counted("audit-", calls, &[("rpc_method", "Precedents")]).await
+    counted("audit-", calls, &[("rpc_method", "Claim")]).await
 }
 
 /// How often writers have not known whether a write happened.
@@ -86,9 +86,11 @@ async fn an_older_operation_whose_end_is_not_recorded_yet_supersedes_no_newer_on
     .await?;
     let asked_before = asked().await?;
     drop(resolvers);
-    until("the newer one's writer asks who set it", SOON, || async {
-        Ok((asked().await? > asked_before).then_some(()))
-    })
+    until(
+        "the newer one's writer asks for the account",
+        SOON,
+        || async { Ok((asked().await? > asked_before).then_some(())) },
+    )
     .await?;
     appending.rollback().await?;
 
@@ -99,6 +101,38 @@ async fn an_older_operation_whose_end_is_not_recorded_yet_supersedes_no_newer_on
         forest.opens(person, &newer).await?,
         "the newer password is not the one that holds"
     );
+    Ok(())
+}
+
+/// As after an outage of the forest, when both wait for a writer.
+#[tokio::test]
+async fn of_two_that_have_waited_the_newer_one_holds() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
+    let world = World::enter().await?;
+    let forest = world.forests.first().context("no forest")?;
+    let writers = parts::Stopped::stop(parts::services(&format!("writer-{}", forest.id()))?)?;
+    let mut waiting = Vec::new();
+    for person in people::UNDER_WAY {
+        let person = forest.person(person)?;
+        let anchor = forest.identifiers(person).await?.source_anchor;
+        let mut resets = Vec::new();
+        for by_name in [true, false] {
+            let password = fresh_password();
+            let reset = Event::reset(person, &password).within(DEADLINE);
+            let reset = if by_name {
+                reset
+            } else {
+                reset.by_source_anchor(&anchor)
+            };
+            let sent = world.door.send_without_waiting(&reset).await?;
+            resets.push((sent.operation_id()?.to_owned(), password));
+        }
+        waiting.push((person, resets));
+    }
+    drop(writers);
+    for (person, resets) in waiting {
+        world.newest_holds(forest, person, &resets).await?;
+    }
     Ok(())
 }
 

@@ -22,6 +22,7 @@ mod malformed_seals;
 mod measured;
 mod odd_characters;
 mod operators;
+mod order;
 mod people;
 mod permissions;
 mod preferences;

@@ -35,6 +35,7 @@ pub(crate) const UNTOUCHED: usize = 27;
 pub(crate) const ODD_CHARACTERS: usize = 28;
 /// The README's example in the first forest, the door with TLS in the last.
 pub(crate) const FOREIGN: usize = 29;
+pub(crate) const AT_ONCE: std::ops::Range<usize> = 30..36;
 pub(crate) const TOLD_ONCE: usize = 48;
 /// In the last forest: throttled is one of the first.
 pub(crate) const SEALED_BY_HAND: usize = THROTTLED;

@@ -1,0 +1,100 @@
+//! Which operation may write to an account, and which has to wait.
+
+use operation::{ObjectGuid, OperationId};
+use sqlx::{PgExecutor, PgPool};
+use uuid::Uuid;
+
+use super::{StoreError, predecessor};
+
+/// How long after its deadline an operation that has not ended keeps others from the account, in microseconds: by then
+/// its message is lost rather than in doubt.
+const KEPT_AFTER_DEADLINE: i64 = 600_000_000;
+
+/// `$1` the account, `$2` the operation, `$3` for how long after its deadline another one keeps it.
+///
+/// The row is the latest even where another replica has just written it; what is known of the operation in it is as old as
+/// the statement, so that one which has just ended may seem to be pending, and never the reverse.
+const CLAIM: &str = "\
+    WITH clock AS MATERIALIZED ( \
+        SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now \
+    ), before AS MATERIALIZED ( \
+        SELECT c.operation_id, o.completed_at FROM claims c JOIN operations o ON o.id = c.operation_id \
+        WHERE c.object_guid = $1 \
+    ), claimed AS ( \
+        INSERT INTO claims AS c (object_guid, operation_id) VALUES ($1, $2) \
+        ON CONFLICT (object_guid) DO UPDATE SET operation_id = excluded.operation_id \
+        WHERE c.operation_id = excluded.operation_id OR NOT EXISTS ( \
+            SELECT FROM operations o, clock WHERE o.id = c.operation_id \
+            AND o.status = 'pending' AND o.deadline > clock.now - $3) \
+        RETURNING xmax = 0 AS first \
+    ) \
+    SELECT first, before.operation_id AS other, clock.now - before.completed_at AS ago \
+    FROM clock, claimed LEFT JOIN before ON true";
+
+/// An account that is now an operation's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claimed {
+    /// How long ago the operation that had it before ended, in microseconds; none when there was none.
+    pub(crate) other_ended_ago: Option<i64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    first: bool,
+    other: Option<Uuid>,
+    ago: Option<i64>,
+}
+
+impl Row {
+    fn other_ended_ago(&self, id: Uuid) -> Option<i64> {
+        match self.other {
+            _ if self.first => None,
+            Some(other) if other == id => None,
+            // of one that was given up the time is zero, and long ago
+            Some(_) => Some(self.ago.unwrap_or_default()),
+            // claimed and ended since the statement began
+            None => Some(0),
+        }
+    }
+}
+
+/// None while another operation that has not ended has it. Nothing is flushed to disk.
+pub(crate) async fn claim(
+    executor: impl PgExecutor<'_>,
+    id: OperationId,
+    object: ObjectGuid,
+) -> Result<Option<Claimed>, StoreError> {
+    let row: Option<Row> = sqlx::query_as(CLAIM)
+        .bind(object.as_bytes().as_slice())
+        .bind(id.as_uuid())
+        .bind(KEPT_AFTER_DEADLINE)
+        .fetch_optional(executor)
+        .await?;
+    Ok(row.map(|row| Claimed {
+        other_ended_ago: row.other_ended_ago(id.as_uuid()),
+    }))
+}
+
+/// An operation that has not ended and keeps another one waiting: one before it on its person, else the one that has its
+/// account.
+pub(crate) async fn waits_for(
+    pool: &PgPool,
+    id: OperationId,
+    object: Option<ObjectGuid>,
+) -> Result<Option<OperationId>, StoreError> {
+    if let Some(predecessor) = predecessor(pool, id).await? {
+        return Ok(Some(OperationId::from_uuid(predecessor.id)));
+    }
+    let Some(object) = object else {
+        return Ok(None);
+    };
+    let holder: Option<Uuid> = sqlx::query_scalar(
+        "SELECT c.operation_id FROM claims c JOIN operations o ON o.id = c.operation_id \
+         WHERE c.object_guid = $1 AND c.operation_id <> $2 AND o.status = 'pending'",
+    )
+    .bind(object.as_bytes().as_slice())
+    .bind(id.as_uuid())
+    .fetch_optional(pool)
+    .await?;
+    Ok(holder.map(OperationId::from_uuid))
+}
