@@ -76,8 +76,8 @@ pub(crate) fn verdict(ledger: Option<&v1::LedgerHealth>) -> Verdict {
         .filter(|age| *age > PENDING_FOR)
     {
         findings.push(Finding::degraded(
-            format!("an operation has waited {} for a resolver", ago(age)),
-            "see the resolvers, and the forests they wait for",
+            format!("nothing has been heard of an operation for {}: no resolver has sent it to a forest", ago(age)),
+            "see the resolvers, and the forests they wait for; if they are well, an intake ended before it had sent it, and it expires a minute after its deadline",
         ));
     }
     Verdict::new(findings)

@@ -368,7 +368,7 @@ fn the_ledger() {
         unresolved,
         Ledger,
         Degraded,
-        "waited 61 s for a resolver",
+        "nothing has been heard of an operation for 61 s",
         Degraded,
     );
     expect(

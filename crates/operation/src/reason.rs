@@ -75,7 +75,7 @@ reasons! {
     UserAmbiguous: "user-ambiguous", "33003", Administrator, Refused, "More than one enabled account matches";
     UserNotFound: "user-not-found", "33002", Administrator, Refused, "No account matches";
     OutOfScope: "out-of-scope", "SSPR_0013", Administrator, Refused, "The account is outside the configured scope";
-    Superseded: "superseded", "31003", Retry, Refused, "A newer password has been set meanwhile";
+    Superseded: "superseded", "31003", Retry, Refused, "Something newer has been done meanwhile";
     WritebackDisabled: "writeback-disabled", "SSPR_0010", Administrator, Refused, "Password writeback is turned off";
     UnlockDisabled: "unlock-disabled", "SSPR_0010", Administrator, Refused, "Unlock without reset is turned off";
     SealInvalid: "seal-invalid", "32004", Administrator, Refused, "The sealed password cannot be accepted";

@@ -47,6 +47,7 @@ impl Passage {
         seen: Instant,
         delivery: &Delivery,
     ) -> Passed {
+        let mut unasked = None;
         loop {
             let now = OffsetDateTime::now_utc();
             let budget =
@@ -56,16 +57,21 @@ impl Passage {
                     Reason::DeadlineExceeded,
                     "too late: a write could no longer have ended before the deadline",
                 );
-                return refusal.into();
+                return unasked.unwrap_or(refusal).into();
             }
             let away = match self.try_once(domain, work, contents, delivery).await {
                 Ok(passed) => return passed,
                 Err(refusal) => refusal,
             };
-            if seen.elapsed() > PATIENCE && away.reason != Reason::DeadlineExceeded {
+            let in_time_only = away.reason == Reason::DeadlineExceeded;
+            if seen.elapsed() > PATIENCE && !in_time_only {
                 return away.into();
             }
+            unasked = in_time_only.then_some(away);
             sleep(ASK_AGAIN_AFTER).await;
+            if !delivery.is_held() {
+                return Passed::Elsewhere;
+            }
         }
     }
 
@@ -195,9 +201,11 @@ impl Passage {
             .standing(work.operation.id, &work.target)
             .await
             .map_err(|problem| {
+                // told already: the account could not be claimed either
+                tracing::debug!(problem, "the ledger cannot be asked who set the password");
                 Refusal::new(
-                    Reason::DirectoryError,
-                    format!("the ledger cannot be asked: {problem}"),
+                    Reason::DeadlineExceeded,
+                    "the ledger could not be asked before the deadline who had set the password; nothing was changed",
                 )
             })?;
         // it may have a twin, and that one's report may have come in only now

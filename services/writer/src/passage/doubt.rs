@@ -1,13 +1,18 @@
 //! What is not known is found out: whether a write that may have been sent has happened.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use directory::{Account, PwdLastSet, rules::is_expired_at_once};
+use directory::{Account, Opens, PasswordWrite, PwdLastSet, rules::is_expired_at_once};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use operation::{Applied, Outcome, Reason, Refusal, Status};
 use proto::{to_micros, v1};
 use sealing::Contents;
 use telemetry::trouble::Trouble;
+use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{ASK_AGAIN_AFTER, End, Passage};
@@ -42,6 +47,27 @@ pub(super) fn seen_write(work: &Work, account: &Account) -> Option<v1::Write> {
     })
 }
 
+/// When passwords were set that ours is not: each try with a wrong one counts towards the lockout, and the same password is
+/// known by its time, at whichever domain controller.
+#[derive(Default)]
+struct Tried(Mutex<BTreeSet<OffsetDateTime>>);
+
+impl Tried {
+    fn set(&self) -> MutexGuard<'_, BTreeSet<OffsetDateTime>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn in_vain(&self, account: &Account) {
+        if let PwdLastSet::At(at) = account.pwd_last_set {
+            self.set().insert(at);
+        }
+    }
+
+    fn was_in_vain(&self, account: &Account) -> bool {
+        matches!(account.pwd_last_set, PwdLastSet::At(at) if self.set().contains(&at))
+    }
+}
+
 /// What a domain controller shows of a write that it may have been sent.
 enum Shown {
     Written(Box<Account>),
@@ -71,8 +97,16 @@ impl Passage {
                 // 0 after 0 tells nothing
                 || account.pwd_last_set == PwdLastSet::MustChange
         };
+        let tried = Tried::default();
         let shown = self
-            .look_at(domain, work, contents, &domain_controller, is_touched)
+            .look_at(
+                domain,
+                work,
+                contents,
+                &domain_controller,
+                is_touched,
+                &tried,
+            )
             .await;
         let written = match shown {
             Shown::Written(account) => Some(account),
@@ -112,6 +146,7 @@ impl Passage {
         work: &Work,
         contents: Option<&Contents>,
     ) -> Option<Box<Account>> {
+        let tried = &Tried::default();
         let mut asked = BTreeSet::new();
         let mut looks = FuturesUnordered::new();
         let mut trouble = Trouble::none();
@@ -120,7 +155,7 @@ impl Passage {
             for controller in domain.directory.perhaps_written_at() {
                 if asked.insert(controller.clone()) {
                     looks.push(async move {
-                        self.look_at(domain, work, contents, &controller, |_| true)
+                        self.look_at(domain, work, contents, &controller, |_| true, tried)
                             .await
                     });
                 }
@@ -155,6 +190,7 @@ impl Passage {
         contents: Option<&Contents>,
         controller: &str,
         is_touched: impl Fn(&Account) -> bool,
+        tried: &Tried,
     ) -> Shown {
         for wait in [self.write_time_out, Duration::ZERO] {
             let account = match self.read_surely(domain, work, controller).await {
@@ -163,7 +199,11 @@ impl Passage {
                 None => return Shown::Gone,
             };
             let answered = Instant::now();
-            if is_touched(&account) && self.did_happen(domain, work, contents, &account).await {
+            if is_touched(&account)
+                && self
+                    .did_happen(domain, work, contents, &account, tried)
+                    .await
+            {
                 return Shown::Written(Box::new(account));
             }
             sleep_until(answered + wait).await;
@@ -218,12 +258,15 @@ impl Passage {
         work: &Work,
         contents: Option<&Contents>,
         account: &Account,
+        tried: &Tried,
     ) -> bool {
         let clock = domain.directory.clock_of(&account.domain_controller);
         let Some(contents) = contents else {
             return happened(&work.operation, account, None, &clock, self.rules);
         };
-        if !is_set_since_admission_perhaps(&work.operation, account, &clock, self.rules) {
+        if !is_set_since_admission_perhaps(&work.operation, account, &clock, self.rules)
+            || tried.was_in_vain(account)
+        {
             return false;
         }
         let mut trouble = Trouble::none();
@@ -245,6 +288,10 @@ impl Passage {
                             "the password could be tried"
                         );
                     }
+                    if opens == Opens::No {
+                        tried.in_vain(account);
+                        self.undo_lockout(domain, work, account).await;
+                    }
                     return happened(&work.operation, account, Some(opens), &clock, self.rules);
                 }
                 Err(error) => {
@@ -255,6 +302,32 @@ impl Passage {
                 }
             }
             sleep(ASK_AGAIN_AFTER).await;
+        }
+    }
+
+    /// Where the password that was tried was one wrong password too many, nobody is to be locked out by that.
+    async fn undo_lockout(&self, domain: &Domain, work: &Work, before: &Account) {
+        if before.locked {
+            return;
+        }
+        let directory = &domain.directory;
+        let controller = &before.domain_controller;
+        let now = directory
+            .read_account_at(work.object_guid, controller)
+            .await;
+        if !matches!(&now, Ok(Some(account)) if account.locked) {
+            return;
+        }
+        let at = Instant::now() + self.write_time_out * 2;
+        match directory
+            .write(work.object_guid, &PasswordWrite::Unlock, at)
+            .await
+        {
+            Ok(_) => tracing::info!("trying the password had locked the account: unlocked again"),
+            Err(error) => tracing::warn!(
+                ?error,
+                "trying the password has locked the account, and it could not be unlocked again"
+            ),
         }
     }
 

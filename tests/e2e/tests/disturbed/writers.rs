@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use e2e::{Answer, DomainController, World, until};
+use e2e::{Answer, DomainController, Event, World, fresh_password, until};
 use futures_util::future::try_join_all;
 use operation::Reason;
 use serde_json::Value;
@@ -19,6 +19,9 @@ use crate::{
 const DEADLINE: Duration = Duration::from_secs(8);
 /// From the deadline to the answer: dead letter, ledger, reply.
 const TRAVELS: Duration = Duration::from_secs(3);
+const LONG_ENOUGH: Duration = Duration::from_mins(1);
+/// One more wrong password locks an account out in the lab's forests.
+const ALL_BUT_ONE: usize = 4;
 
 fn forest(world: &World) -> anyhow::Result<&DomainController> {
     world.forests.last().context("the lab has no forest")
@@ -105,4 +108,38 @@ async fn what_a_writer_had_is_not_called_expired_before_another_has_looked() -> 
         );
     }
     Ok(())
+}
+
+/// Where the time of the password tells nothing, whether it was set is found out by trying it, which is a wrong password if
+/// it was not.
+#[tokio::test]
+async fn nobody_is_locked_out_by_finding_out_whether_a_password_was_set() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
+    let world = World::enter().await?;
+    let forest = forest(&world)?;
+    let person = forest.person(people::UNDER_WAY.start)?;
+    let (given, chosen) = (fresh_password(), fresh_password());
+    let to_be_changed = Event::reset(person, &given)
+        .by_administrator()
+        .must_change_at_next_sign_in();
+    world.door.send(&to_be_changed).await?.expect_applied()?;
+    for _ in 0..ALL_BUT_ONE {
+        ensure!(!forest.opens(person, "not the password").await?);
+    }
+    let writers = writers(forest)?;
+    // they take what comes and do nothing with it
+    let stopped = parts::Stopped::stop(writers.clone())?;
+    let change = Event::change(person, &given, &chosen).within(LONG_ENOUGH);
+    let sent = world.door.send_without_waiting(&change).await?;
+    let id = sent.operation_id()?;
+    until("it is handed to the forest", DEADLINE, || async {
+        let operation = world.door.operation(id).await?;
+        Ok((operation.text("forest") == forest.id()).then_some(()))
+    })
+    .await?;
+    parts::signal("-KILL", &writers)?;
+    drop(stopped);
+    parts::gone(&writers).await?;
+    world.door.ended_operation(id).await?.expect_applied()?;
+    forest.prove(person, &given, &chosen).await
 }
