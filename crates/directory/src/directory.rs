@@ -61,7 +61,11 @@ pub enum Opens {
     Yes,
     /// It is the right one, but expired or to be changed first.
     YesButMustChange,
+    /// It is the right one, and the account may not sign in now, or from here, or at all.
+    YesButKeptOut,
     No,
+    /// Too many wrong ones: no password is looked at until the account is unlocked.
+    Locked,
     /// The bind was refused for another cause (its `data` code, 0 if none): nothing is known.
     Unknown(u32),
 }
@@ -319,7 +323,11 @@ fn opened(answer: &Answer) -> Opens {
         (0, _) => Opens::Yes,
         // the password is looked at before its age (MS-ERREF ERROR_PASSWORD_EXPIRED, _MUST_CHANGE)
         (49, Some(0x532 | 0x773)) => Opens::YesButMustChange,
+        // nor are hours, workstation, disabled and expired told of a wrong one (ERROR_INVALID_LOGON_HOURS, _INVALID_WORKSTATION,
+        // _ACCOUNT_DISABLED, _ACCOUNT_EXPIRED)
+        (49, Some(0x530 | 0x531 | 0x533 | 0x701)) => Opens::YesButKeptOut,
         (49, Some(0x52e)) => Opens::No,
+        (49, Some(0x775)) => Opens::Locked,
         (_, code) => Opens::Unknown(code.unwrap_or(0)),
     }
 }

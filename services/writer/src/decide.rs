@@ -150,7 +150,10 @@ pub(crate) fn happened(
         Kind::Unlock => !account.locked,
         Kind::Reset | Kind::Change => {
             is_set_since_admission_perhaps(operation, account, clock, rules)
-                && matches!(opens, Some(Opens::Yes | Opens::YesButMustChange))
+                && matches!(
+                    opens,
+                    Some(Opens::Yes | Opens::YesButMustChange | Opens::YesButKeptOut)
+                )
         }
     }
 }

@@ -392,6 +392,7 @@ fn a_lost_write_that_expired_at_once_has_happened_all_the_same() {
     let reset = operation(Kind::Reset);
     let judged = |opens| happened(&reset, &expired, Some(opens), &clock(), RULES);
     assert!(judged(Opens::YesButMustChange));
+    assert!(judged(Opens::YesButKeptOut));
     assert!(!judged(Opens::No));
     assert!(is_expired_at_once(&reset, &expired));
     assert!(!is_expired_at_once(&reset, &account()));

@@ -24,6 +24,9 @@ use crate::{
     work::Work,
 };
 
+/// How soon an account that is locked is tried again.
+const LOCKED_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
 /// A modify whose answer was lost.
 pub(super) struct Lost<'a> {
     /// Where it was sent to.
@@ -280,6 +283,17 @@ impl Passage {
                 )
                 .await;
             match opens {
+                Ok(Opens::Locked) => {
+                    if let Some(so_far) = trouble.failed() {
+                        tracing::warn!(
+                            seconds = so_far.seconds,
+                            tries = so_far.tries,
+                            "in doubt, and the account is locked: the password can be tried once it is unlocked"
+                        );
+                    }
+                    sleep(LOCKED_AGAIN_AFTER).await;
+                    continue;
+                }
                 Ok(opens) => {
                     if let Some(so_far) = trouble.over() {
                         tracing::info!(

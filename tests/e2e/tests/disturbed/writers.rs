@@ -13,6 +13,7 @@ use crate::{
     ALONE,
     errand::{End, prepare, settle},
     parts, people,
+    told::Logs,
 };
 
 /// A writer must have time to take it and none to write it.
@@ -126,20 +127,72 @@ async fn nobody_is_locked_out_by_finding_out_whether_a_password_was_set() -> any
     for _ in 0..ALL_BUT_ONE {
         ensure!(!forest.opens(person, "not the password").await?);
     }
-    let writers = writers(forest)?;
-    // they take what comes and do nothing with it
-    let stopped = parts::Stopped::stop(writers.clone())?;
     let change = Event::change(person, &given, &chosen).within(LONG_ENOUGH);
-    let sent = world.door.send_without_waiting(&change).await?;
-    let id = sent.operation_id()?;
+    let id = die_with(&world, forest, &change, async || Ok(())).await?;
+    world.door.ended_operation(&id).await?.expect_applied()?;
+    forest.prove(person, &given, &chosen).await
+}
+
+/// The domain controller looks at no password of an account that is locked, so it cannot tell.
+#[tokio::test]
+async fn what_a_lockout_hides_is_pending_until_it_is_lifted() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
+    let world = World::enter().await?;
+    let forest = forest(&world)?;
+    let person = forest.person(people::UNDER_WAY.start)?;
+    let old = forest.start_with_fresh_password(person).await?;
+    let new = fresh_password();
+    let logs = Logs::from_now_on()?;
+    let reset = Event::reset(person, &new).within(DEADLINE);
+    // as if the dead writer had come so far
+    let set_and_lock = async || {
+        forest.set_password(person, &new).await?;
+        forest.lock(person, &new).await
+    };
+    let id = die_with(&world, forest, &reset, set_and_lock).await?;
+    until("a writer meets the lockout", LONG_ENOUGH, || async {
+        let met = logs.with_message(
+            "in doubt, and the account is locked: the password can be tried once it is unlocked",
+        )?;
+        Ok((!met.is_empty()).then_some(()))
+    })
+    .await?;
+    let operation = world.door.operation(&id).await?;
+    ensure!(operation.text("status") == "pending", "{}", operation.body);
+    world
+        .door
+        .send(&Event::unlock(person))
+        .await?
+        .expect_applied()?;
+    let ended = world.door.ended_operation(&id).await?;
+    ended.expect_applied()?;
+    ensure!(
+        steps(&ended).any(|(_, step)| step == "reconciled"),
+        "{}",
+        ended.body
+    );
+    forest.prove(person, &old, &new).await
+}
+
+/// Hands an operation to writers that do nothing with it, and kills them.
+async fn die_with(
+    world: &World,
+    forest: &DomainController,
+    event: &Event,
+    meanwhile: impl AsyncFnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<String> {
+    let writers = writers(forest)?;
+    let stopped = parts::Stopped::stop(writers.clone())?;
+    let sent = world.door.send_without_waiting(event).await?;
+    let id = sent.operation_id()?.to_owned();
     until("it is handed to the forest", DEADLINE, || async {
-        let operation = world.door.operation(id).await?;
+        let operation = world.door.operation(&id).await?;
         Ok((operation.text("forest") == forest.id()).then_some(()))
     })
     .await?;
+    meanwhile().await?;
     parts::signal("-KILL", &writers)?;
     drop(stopped);
     parts::gone(&writers).await?;
-    world.door.ended_operation(id).await?.expect_applied()?;
-    forest.prove(person, &given, &chosen).await
+    Ok(id)
 }

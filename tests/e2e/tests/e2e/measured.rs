@@ -22,10 +22,12 @@ use crate::people;
 /// Of a lab that has just started: what heartbeats tell, and of a domain controller that was asked.
 const TOLD_WITHIN: Duration = Duration::from_secs(30);
 const KINDS: [&str; 4] = ["intake", "audit", "resolver", "writer"];
-const RPC_METHODS: [&str; 18] = [
+const RPC_METHODS: [&str; 20] = [
     "Ready",
     "Overtake",
     "TakeUp",
+    "Claim",
+    "Predecessor",
     "Admit",
     "Await",
     "Record",

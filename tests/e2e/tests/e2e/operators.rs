@@ -36,7 +36,7 @@ async fn a_service_asks_what_is_its_own_and_nothing_else() -> anyhow::Result<()>
         (
             Some("writer"),
             Code::PermissionDenied,
-            Code::NotFound,
+            Code::PermissionDenied,
             Code::InvalidArgument,
         ),
         (

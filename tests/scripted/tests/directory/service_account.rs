@@ -136,10 +136,12 @@ async fn a_person_s_refused_bind_is_understood() {
         ("525", Opens::Unknown(0x525)),
         ("52e", Opens::No),
         ("532", Opens::YesButMustChange),
-        ("533", Opens::Unknown(0x533)),
-        ("701", Opens::Unknown(0x701)),
+        ("530", Opens::YesButKeptOut),
+        ("531", Opens::YesButKeptOut),
+        ("533", Opens::YesButKeptOut),
+        ("701", Opens::YesButKeptOut),
         ("773", Opens::YesButMustChange),
-        ("775", Opens::Unknown(0x775)),
+        ("775", Opens::Locked),
     ];
     for (data, expected) in cases {
         forest.ana.locked = false;
