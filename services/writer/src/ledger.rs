@@ -32,6 +32,8 @@ pub(crate) struct Predecessor {
     pub(crate) admitted_at: OffsetDateTime,
     /// A service has it, and it cannot be overtaken.
     pub(crate) heard_of: bool,
+    /// With those before it.
+    pub(crate) waiting: u32,
 }
 
 /// Whether an account is an operation's to write to.
@@ -114,6 +116,7 @@ impl Ledger {
                 .map_err(|error| format!("operation_id: {error}"))?,
             admitted_at: admitted_at.map_err(|error| error.to_string())?,
             heard_of: predecessor.heard_of,
+            waiting: predecessor.waiting,
         }))
     }
 

@@ -75,6 +75,7 @@ impl Ledger for Rpc {
                 operation_id: predecessor.id.to_string(),
                 admitted_at: predecessor.admitted_at,
                 heard_of: predecessor.heard_of,
+                waiting: predecessor.waiting.try_into().unwrap_or(u32::MAX),
             }),
         }))
     }

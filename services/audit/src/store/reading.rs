@@ -1,7 +1,7 @@
 //! What is asked of the ledger when nothing is decided: pages, records, counts.
 
 use chain::{Entry, Tip};
-use operation::{Kind, OperationId};
+use operation::OperationId;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
@@ -257,25 +257,28 @@ pub(crate) struct Predecessor {
     pub(crate) id: Uuid,
     pub(crate) admitted_at: i64,
     pub(crate) heard_of: bool,
+    /// With those before it.
+    pub(crate) waiting: i64,
 }
 
-/// What [`crate::batch::Batch`] says at admission, as it is now.
+/// The latest operation on the person that was admitted before this one, is pending and was not overtaken. It comes after
+/// all that are before it, so one by one all are waited for.
 pub(crate) async fn predecessor(
     executor: impl PgExecutor<'_>,
     id: OperationId,
 ) -> Result<Option<Predecessor>, StoreError> {
+    // as it is written; reading each as JSON takes longer than all else where many wait for one another
+    let overtaken = format!("\"step\":\"{OVERTAKEN}\"");
     let predecessor = sqlx::query_as(
         "SELECT earlier.id, earlier.admitted_at, \
-         earlier.step_count > 1 OR earlier.forest IS NOT NULL AS heard_of FROM operations mine \
-         JOIN operations earlier ON earlier.status = 'pending' \
+         earlier.step_count > 1 OR earlier.forest IS NOT NULL AS heard_of, count(*) OVER () AS waiting \
+         FROM operations mine JOIN operations earlier ON earlier.status = 'pending' \
          AND earlier.person_keys && mine.person_keys AND earlier.admitted_at < mine.admitted_at \
-         WHERE mine.id = $1 \
-         AND NOT earlier.steps::jsonb @> jsonb_build_array(jsonb_build_object('step', $2::text)) \
-         ORDER BY earlier.admission::json ->> 'kind' <> $3 DESC, earlier.admitted_at DESC LIMIT 1",
+         WHERE mine.id = $1 AND strpos(earlier.steps, $2) = 0 \
+         ORDER BY earlier.admitted_at DESC LIMIT 1",
     )
     .bind(id.as_uuid())
-    .bind(OVERTAKEN)
-    .bind(Kind::Unlock.as_str())
+    .bind(overtaken)
     .fetch_optional(executor)
     .await?;
     Ok(predecessor)

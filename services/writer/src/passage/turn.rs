@@ -23,6 +23,8 @@ const ASK_AT_FIRST_AFTER: Duration = Duration::from_millis(20);
 const ASK_AT_LAST_AFTER: Duration = Duration::from_millis(100);
 /// What may lie between the times of two clocks of ours that tell how long something took.
 const CLOSE: Duration = Duration::from_millis(100);
+/// As many as end while an operation keeps its place: who waits for more gives way at once.
+const FEW: u32 = 2;
 /// For how long an operation keeps its place while it waits.
 const WAITS_IN_PLACE: Duration = Duration::from_millis(250);
 /// From when on the ledger is asked to let a later operation go first; it has the last word (`OVERTAKEN_AFTER`).
@@ -89,13 +91,14 @@ impl Passage {
         let mut trouble = Trouble::none();
         let mut place = Place::of(delivery);
         loop {
-            let turn = self.is_its_turn(work.operation.id).await;
+            let waits_for = self.waits_for(work.operation.id).await;
             let what = "the ledger cannot be asked for an earlier operation yet";
-            tell(&mut trouble, &turn, what);
-            if turn == Ok(true) || work.is_late() {
+            tell(&mut trouble, &waits_for, what);
+            if waits_for == Ok(0) || work.is_late() {
                 return false;
             }
-            if !place.waited(delivery).await {
+            let long = waits_for.is_ok_and(|waits_for| waits_for > FEW);
+            if long && !place.keeps || !place.waited(delivery).await {
                 return true;
             }
         }
@@ -132,19 +135,19 @@ impl Passage {
         }
     }
 
-    /// Whether nothing is left to wait for. What was waited for may have ended, or been overtaken, while something before
-    /// it has not: it need not have waited itself to be refused.
-    async fn is_its_turn(&self, id: OperationId) -> Result<bool, String> {
+    /// How many operations are left to wait for. What was waited for may have ended, or been overtaken, while something
+    /// before it has not: it need not have waited itself to be refused.
+    async fn waits_for(&self, id: OperationId) -> Result<u32, String> {
         while let Some(predecessor) = self.ledger.predecessor(id).await? {
             let since = OffsetDateTime::now_utc() - predecessor.admitted_at;
             if since < OVERTAKES_AFTER
                 || predecessor.heard_of
                 || !self.ledger.overtake(predecessor.id, &self.service).await?
             {
-                return Ok(false);
+                return Ok(predecessor.waiting);
             }
         }
-        Ok(true)
+        Ok(0)
     }
 
     /// Asks the ledger once it is so late that a later operation on the person may have gone first.
