@@ -101,13 +101,6 @@ pub(crate) fn superseded(
     set_since_admission: Comparison,
     precedents: &[Precedent],
 ) -> Overtaken {
-    let is_there = |admitted_later, status| {
-        precedents.iter().any(|precedent| {
-            precedent.admitted_later == admitted_later
-                && precedent.kind.sets_password()
-                && precedent.status == status
-        })
-    };
     let by_older = |at: OffsetDateTime| {
         precedents.iter().any(|precedent| {
             !precedent.admitted_later
@@ -126,16 +119,30 @@ pub(crate) fn superseded(
         Reason::Superseded,
         "the password was set again after this operation was admitted",
     );
-    if is_there(true, Status::Applied) {
+    if newer_applied(precedents) {
         return Overtaken::ByANewer(refusal);
     }
     if !by_somebody_else {
         return Overtaken::No;
     }
-    if is_there(false, Status::Pending) {
+    let is_pending = |precedent: &Precedent| {
+        !precedent.admitted_later
+            && precedent.kind.sets_password()
+            && precedent.status == Status::Pending
+    };
+    if precedents.iter().any(is_pending) {
         return Overtaken::Perhaps(refusal);
     }
     Overtaken::ByANewer(refusal)
+}
+
+/// Whether a newer operation has set the password: whatever this one did, it does not hold.
+pub(crate) fn newer_applied(precedents: &[Precedent]) -> bool {
+    precedents.iter().any(|precedent| {
+        precedent.admitted_later
+            && precedent.kind.sets_password()
+            && precedent.status == Status::Applied
+    })
 }
 
 /// Whether a write whose answer was lost has happened, as far as the account can tell.

@@ -27,7 +27,7 @@ use tracing::Instrument as _;
 
 use crate::{
     Domain,
-    decide::{Rules, Sent, notes},
+    decide::{Rules, Sent, newer_applied, notes},
     health::Health,
     keys::Keys,
     ledger::Ledger,
@@ -150,7 +150,7 @@ impl Passage {
             Err(refusal) => return refusal.into(),
         };
         if work.perhaps_begun {
-            let status = self.status_in_ledger(work).await;
+            let status = self.standing_in_ledger(work).await.status;
             if status.is_terminal() {
                 tracing::info!(%status, "ended already");
                 return Passed::Elsewhere;
@@ -174,6 +174,14 @@ impl Passage {
                 });
             }
             self.observer.reconciled(false);
+            let standing = self.standing_in_ledger(work).await;
+            if work.operation.kind.sets_password() && newer_applied(&standing.precedents) {
+                return Refusal::new(
+                    Reason::Superseded,
+                    "a newer operation has set the password; whether this one had before cannot be told, and makes no difference",
+                )
+                .into();
+            }
         }
         if work.reconcile_only {
             return Refusal::new(

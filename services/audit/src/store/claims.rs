@@ -4,13 +4,9 @@ use operation::{ObjectGuid, OperationId};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
-use super::{StoreError, predecessor};
+use super::{StoreError, predecessor, reading::WAITED_FOR};
 
-/// How long after its deadline an operation that has not ended keeps others from the account, in microseconds: by then
-/// its message is lost rather than in doubt.
-const KEPT_AFTER_DEADLINE: i64 = 600_000_000;
-
-/// `$1` the account, `$2` the operation, `$3` for how long after its deadline another one keeps it.
+/// `$1` the account, `$2` the operation, `$3` as [`WAITED_FOR`].
 ///
 /// The row is the latest even where another replica has just written it; what is known of the operation in it is as old as
 /// the statement, so that one which has just ended may seem to be pending, and never the reverse.
@@ -67,7 +63,7 @@ pub(crate) async fn claim(
     let row: Option<Row> = sqlx::query_as(CLAIM)
         .bind(object.as_bytes().as_slice())
         .bind(id.as_uuid())
-        .bind(KEPT_AFTER_DEADLINE)
+        .bind(WAITED_FOR)
         .fetch_optional(executor)
         .await?;
     Ok(row.map(|row| Claimed {
@@ -90,10 +86,12 @@ pub(crate) async fn waits_for(
     };
     let holder: Option<Uuid> = sqlx::query_scalar(
         "SELECT c.operation_id FROM claims c JOIN operations o ON o.id = c.operation_id \
-         WHERE c.object_guid = $1 AND c.operation_id <> $2 AND o.status = 'pending'",
+         WHERE c.object_guid = $1 AND c.operation_id <> $2 AND o.status = 'pending' \
+         AND o.deadline > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $3",
     )
     .bind(object.as_bytes().as_slice())
     .bind(id.as_uuid())
+    .bind(WAITED_FOR)
     .fetch_optional(pool)
     .await?;
     Ok(holder.map(OperationId::from_uuid))

@@ -251,6 +251,10 @@ pub(crate) async fn list(
     Ok(rows.iter().map(Row::to_record).collect::<Result<_, _>>()?)
 }
 
+/// How long after its deadline an operation that has not ended is waited for, in microseconds: for clocks that differ. No
+/// write of it begins or goes on then, though it may take long to find out whether one has happened.
+pub(crate) const WAITED_FOR: i64 = 2_000_000;
+
 /// What an operation has to wait for.
 #[derive(Debug, Clone, Copy, sqlx::FromRow)]
 pub(crate) struct Predecessor {
@@ -261,7 +265,7 @@ pub(crate) struct Predecessor {
     pub(crate) waiting: i64,
 }
 
-/// The latest operation on the person that was admitted before this one, is pending and was not overtaken. It comes after
+/// The latest operation on the person that was admitted before this one, is pending in time and was not overtaken. It comes after
 /// all that are before it, so one by one all are waited for.
 pub(crate) async fn predecessor(
     executor: impl PgExecutor<'_>,
@@ -275,10 +279,12 @@ pub(crate) async fn predecessor(
          FROM operations mine JOIN operations earlier ON earlier.status = 'pending' \
          AND earlier.person_keys && mine.person_keys AND earlier.admitted_at < mine.admitted_at \
          WHERE mine.id = $1 AND strpos(earlier.steps, $2) = 0 \
+         AND earlier.deadline > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $3 \
          ORDER BY earlier.admitted_at DESC LIMIT 1",
     )
     .bind(id.as_uuid())
     .bind(overtaken)
+    .bind(WAITED_FOR)
     .fetch_optional(executor)
     .await?;
     Ok(predecessor)

@@ -8,7 +8,7 @@ use std::{
 
 use directory::{Account, Opens, PasswordWrite, PwdLastSet, rules::is_expired_at_once};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use operation::{Applied, Outcome, Reason, Refusal, Status};
+use operation::{Applied, Outcome, Reason, Refusal};
 use proto::{to_micros, v1};
 use sealing::Contents;
 use telemetry::trouble::Trouble;
@@ -19,7 +19,7 @@ use super::{ASK_AGAIN_AFTER, End, Passage};
 use crate::{
     Domain,
     decide::{Sent, happened, is_set_since_admission_perhaps},
-    ledger::tell,
+    ledger::{Standing, tell},
     observe::Doubt,
     work::Work,
 };
@@ -345,14 +345,14 @@ impl Passage {
         }
     }
 
-    pub(super) async fn status_in_ledger(&self, work: &Work) -> Status {
+    pub(super) async fn standing_in_ledger(&self, work: &Work) -> Standing {
         let mut trouble = Trouble::none();
         loop {
             let asked = self.ledger.standing(work.operation.id, &work.target).await;
             let what = "in doubt, and the ledger cannot be asked yet";
             tell(&mut trouble, &asked, what);
             if let Ok(standing) = asked {
-                return standing.status;
+                return standing;
             }
             sleep(ASK_AGAIN_AFTER).await;
         }

@@ -133,23 +133,21 @@ async fn nobody_is_locked_out_by_finding_out_whether_a_password_was_set() -> any
     forest.prove(person, &given, &chosen).await
 }
 
-/// The domain controller looks at no password of an account that is locked, so it cannot tell.
-#[tokio::test]
-async fn what_a_lockout_hides_is_pending_until_it_is_lifted() -> anyhow::Result<()> {
-    let _alone = ALONE.lock().await;
-    let world = World::enter().await?;
-    let forest = forest(&world)?;
-    let person = forest.person(people::UNDER_WAY.start)?;
-    let old = forest.start_with_fresh_password(person).await?;
-    let new = fresh_password();
+/// A reset that has been written by a writer that died before it could say so, when the person is locked out: the domain
+/// controller looks at no password of theirs, so it cannot tell.
+async fn hide_by_lockout(
+    world: &World,
+    forest: &DomainController,
+    person: &str,
+    new: &str,
+) -> anyhow::Result<String> {
     let logs = Logs::from_now_on()?;
-    let reset = Event::reset(person, &new).within(DEADLINE);
-    // as if the dead writer had come so far
+    let reset = Event::reset(person, new).within(DEADLINE);
     let set_and_lock = async || {
-        forest.set_password(person, &new).await?;
-        forest.lock(person, &new).await
+        forest.set_password(person, new).await?;
+        forest.lock(person, new).await
     };
-    let id = die_with(&world, forest, &reset, set_and_lock).await?;
+    let id = die_with(world, forest, &reset, set_and_lock).await?;
     until("a writer meets the lockout", LONG_ENOUGH, || async {
         let met = logs.with_message(
             "in doubt, and the account is locked: the password can be tried once it is unlocked",
@@ -159,19 +157,42 @@ async fn what_a_lockout_hides_is_pending_until_it_is_lifted() -> anyhow::Result<
     .await?;
     let operation = world.door.operation(&id).await?;
     ensure!(operation.text("status") == "pending", "{}", operation.body);
-    world
-        .door
-        .send(&Event::unlock(person))
-        .await?
-        .expect_applied()?;
+    Ok(id)
+}
+
+#[tokio::test]
+async fn what_a_lockout_hides_is_pending_until_it_is_lifted() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
+    let world = World::enter().await?;
+    let forest = forest(&world)?;
+    let person = forest.person(people::UNDER_WAY.start)?;
+    let old = forest.start_with_fresh_password(person).await?;
+    let new = fresh_password();
+    let id = hide_by_lockout(&world, forest, person, &new).await?;
+    let unlocked = world.door.send(&Event::unlock(person)).await?;
+    unlocked.expect_applied()?;
     let ended = world.door.ended_operation(&id).await?;
     ended.expect_applied()?;
-    ensure!(
-        steps(&ended).any(|(_, step)| step == "reconciled"),
-        "{}",
-        ended.body
-    );
+    let found = steps(&ended).any(|(_, step)| step == "reconciled");
+    ensure!(found, "{}", ended.body);
     forest.prove(person, &old, &new).await
+}
+
+#[tokio::test]
+async fn who_is_locked_out_waits_for_nothing_that_the_lockout_hides() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
+    let world = World::enter().await?;
+    let forest = forest(&world)?;
+    let person = forest.person(people::UNDER_WAY.start)?;
+    let hidden = fresh_password();
+    let id = hide_by_lockout(&world, forest, person, &hidden).await?;
+    let new = fresh_password();
+    let reset = Event::reset(person, &new).within(LONG_ENOUGH);
+    world.door.send(&reset).await?.expect_applied()?;
+    let ended = world.door.ended_operation(&id).await?;
+    let superseded = Reason::Superseded.code();
+    ensure!(ended.text("reason") == superseded, "{}", ended.body);
+    forest.prove(person, &hidden, &new).await
 }
 
 /// Hands an operation to writers that do nothing with it, and kills them.
