@@ -32,6 +32,8 @@ pub(crate) const PREFETCH: u16 = 256;
 /// How many of these may rest.
 pub(crate) const RESTING: usize = 192;
 
+/// How long the others rest, which are left to go round.
+const CROWDED: Duration = Duration::from_millis(250);
 const QUERY_TIME_OUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(2);
 /// Work that was already for reconciling and died again: its writers need time to mend.
@@ -171,6 +173,7 @@ impl DeadLetters {
     /// they keep other dead letters waiting.
     async fn rest(&self, letter: &Letter) {
         let Ok(_rests) = self.resting.try_acquire() else {
+            self.pause(CROWDED).await;
             return;
         };
         let rest = rest(letter.age()).min(letter.remaining());

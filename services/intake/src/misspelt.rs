@@ -11,9 +11,12 @@ const fn slips(letters: usize) -> usize {
     }
 }
 
+/// What is longer is no slip, and is not repeated in an answer.
+const LONGEST: usize = 64;
+
 /// The one of `known` that `name` was surely meant to be; none if it is one of them, or far from all.
 pub(crate) fn meant(name: &str, known: &[&'static str]) -> Option<&'static str> {
-    if known.contains(&name) {
+    if known.contains(&name) || name.len() > LONGEST {
         return None;
     }
     let folded = fold(name);

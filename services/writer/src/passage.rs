@@ -25,6 +25,8 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use turn::Claimed;
+
 use crate::{
     Domain,
     decide::{Rules, Sent, newer_applied, notes},
@@ -154,6 +156,12 @@ impl Passage {
             if status.is_terminal() {
                 tracing::info!(%status, "ended already");
                 return Passed::Elsewhere;
+            }
+            // a try of the password each time it is not its turn would be many
+            if work.operation.kind.sets_password()
+                && matches!(self.claim(work, delivery, seen).await, Claimed::Held)
+            {
+                return Passed::GivesWay;
             }
             self.observer.in_doubt(Doubt::Redelivered);
             if let Some(account) = self.look_everywhere(domain, work, contents.as_ref()).await {

@@ -2,8 +2,9 @@
 
 use anyhow::{Context as _, ensure};
 use operation::Reason;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{Answer, World, forest::DomainController};
+use crate::{World, forest::DomainController};
 
 impl World {
     /// Whether each reset, by its operation's id and its password, was applied or superseded by a newer one, and the
@@ -14,18 +15,16 @@ impl World {
         person: &str,
         resets: &[(String, String)],
     ) -> anyhow::Result<()> {
-        let mut ends: Vec<(Answer, &str)> = Vec::new();
+        let mut ends = Vec::new();
         for (id, password) in resets {
-            ends.push((self.door.ended_operation(id).await?, password));
+            let end = self.door.ended_operation(id).await?;
+            let accepted_at = OffsetDateTime::parse(end.text("acceptedAt"), &Rfc3339)?;
+            ends.push((accepted_at, end, password));
         }
-        ends.sort_by(|(one, _), (other, _)| one.text("acceptedAt").cmp(other.text("acceptedAt")));
-        let (newest, password) = ends.pop().context("none was sent")?;
-        ensure!(
-            newest.text("status") == "applied",
-            "the newest: {}",
-            newest.body
-        );
-        for (older, _) in &ends {
+        ends.sort_by_key(|(accepted_at, ..)| *accepted_at);
+        let (_, newest, password) = ends.pop().context("none was sent")?;
+        ensure!(newest.text("status") == "applied", "{}", newest.body);
+        for (_, older, _) in &ends {
             let superseded = older.text("reason") == Reason::Superseded.code();
             ensure!(
                 superseded || older.text("status") == "applied",
@@ -35,11 +34,8 @@ impl World {
         }
         ensure!(
             forest.opens(person, password).await?,
-            "{person}: not the newest password holds; newest {}, older {:?}",
-            newest.body,
-            ends.iter()
-                .map(|(older, _)| &older.body)
-                .collect::<Vec<_>>()
+            "{person}: not the newest password holds, of {}",
+            newest.body
         );
         Ok(())
     }

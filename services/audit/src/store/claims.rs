@@ -4,12 +4,16 @@ use operation::{ObjectGuid, OperationId};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
-use super::{StoreError, predecessor, reading::WAITED_FOR};
+use super::{
+    StoreError, predecessor,
+    reading::{WAITED_FOR, overtaken},
+};
 
-/// `$1` the account, `$2` the operation, `$3` as [`WAITED_FOR`].
+/// `$1` the account, `$2` the operation, `$3` as [`WAITED_FOR`], `$4` the step of who was overtaken, `$5` as [`UNKNOWN_FOR`].
 ///
 /// The row is the latest even where another replica has just written it; what is known of the operation in it is as old as
-/// the statement, so that one which has just ended may seem to be pending, and never the reverse.
+/// the statement. So one that has just ended may seem to be pending, and one that was admitted meanwhile is not known:
+/// either is asked for again. One that stays unknown is of a ledger that was put back.
 const CLAIM: &str = "\
     WITH clock AS MATERIALIZED ( \
         SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now \
@@ -17,15 +21,19 @@ const CLAIM: &str = "\
         SELECT c.operation_id, o.completed_at FROM claims c JOIN operations o ON o.id = c.operation_id \
         WHERE c.object_guid = $1 \
     ), claimed AS ( \
-        INSERT INTO claims AS c (object_guid, operation_id) VALUES ($1, $2) \
-        ON CONFLICT (object_guid) DO UPDATE SET operation_id = excluded.operation_id \
-        WHERE c.operation_id = excluded.operation_id OR NOT EXISTS ( \
-            SELECT FROM operations o, clock WHERE o.id = c.operation_id \
-            AND o.status = 'pending' AND o.deadline > clock.now - $3) \
+        INSERT INTO claims AS c (object_guid, operation_id, at) SELECT $1, $2, now FROM clock \
+        ON CONFLICT (object_guid) DO UPDATE SET operation_id = excluded.operation_id, at = excluded.at \
+        WHERE c.operation_id = excluded.operation_id OR EXISTS ( \
+            SELECT FROM operations o WHERE o.id = c.operation_id AND ( \
+                o.status <> 'pending' OR o.deadline <= excluded.at - $3 OR strpos(o.steps, $4) > 0) \
+        ) OR c.at < excluded.at - $5 AND NOT EXISTS (SELECT FROM operations o WHERE o.id = c.operation_id) \
         RETURNING xmax = 0 AS first \
     ) \
     SELECT first, before.operation_id AS other, clock.now - before.completed_at AS ago \
     FROM clock, claimed LEFT JOIN before ON true";
+
+/// For how long a claim of an operation that the ledger does not know is kept, in microseconds.
+const UNKNOWN_FOR: i64 = 60_000_000;
 
 /// An account that is now an operation's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +53,8 @@ impl Row {
     fn other_ended_ago(&self, id: Uuid) -> Option<i64> {
         match self.other {
             _ if self.first => None,
-            Some(other) if other == id => None,
+            // whoever asks again did not hear the answer, which may have been that another had just ended
+            Some(other) if other == id => Some(0),
             // of one that was given up the time is zero, and long ago
             Some(_) => Some(self.ago.unwrap_or_default()),
             // claimed and ended since the statement began
@@ -64,6 +73,8 @@ pub(crate) async fn claim(
         .bind(object.as_bytes().as_slice())
         .bind(id.as_uuid())
         .bind(WAITED_FOR)
+        .bind(overtaken())
+        .bind(UNKNOWN_FOR)
         .fetch_optional(executor)
         .await?;
     Ok(row.map(|row| Claimed {

@@ -265,14 +265,17 @@ pub(crate) struct Predecessor {
     pub(crate) waiting: i64,
 }
 
+/// How the step is written. Reading steps as JSON takes longer than all else where many wait for one another.
+pub(super) fn overtaken() -> String {
+    format!("\"step\":\"{OVERTAKEN}\"")
+}
+
 /// The latest operation on the person that was admitted before this one, is pending in time and was not overtaken. It comes after
 /// all that are before it, so one by one all are waited for.
 pub(crate) async fn predecessor(
     executor: impl PgExecutor<'_>,
     id: OperationId,
 ) -> Result<Option<Predecessor>, StoreError> {
-    // as it is written; reading each as JSON takes longer than all else where many wait for one another
-    let overtaken = format!("\"step\":\"{OVERTAKEN}\"");
     let predecessor = sqlx::query_as(
         "SELECT earlier.id, earlier.admitted_at, \
          earlier.step_count > 1 OR earlier.forest IS NOT NULL AS heard_of, count(*) OVER () AS waiting \
@@ -283,7 +286,7 @@ pub(crate) async fn predecessor(
          ORDER BY earlier.admitted_at DESC LIMIT 1",
     )
     .bind(id.as_uuid())
-    .bind(overtaken)
+    .bind(overtaken())
     .bind(WAITED_FOR)
     .fetch_optional(executor)
     .await?;

@@ -25,9 +25,14 @@ use crate::{
 /// How long the report of an operation on an account takes to the ledger, where it waits for company.
 const REPORT_TRAVELS: Duration = Duration::from_millis(500);
 
+/// How long after a look at the account a write may begin. With its own time-out it has ended before the broker misses this
+/// writer, by heartbeats of 5 s that it waits for twice.
+const HELD_FOR: Duration = Duration::from_secs(3);
+
 /// What a look at the account led to.
 enum Looked {
-    Permitted(Account),
+    /// With when it was begun.
+    Permitted(Box<Account>, Instant),
     Over(Passed),
 }
 
@@ -89,8 +94,8 @@ impl Passage {
             Beginning::Allowed(until) => until,
             Beginning::Over(passed) => return Ok(passed),
         };
-        let account = match self.look(domain, work, delivery).await? {
-            Looked::Permitted(account) => account,
+        let (account, looked_at) = match self.look(domain, work, delivery).await? {
+            Looked::Permitted(account, at) => (account, at),
             Looked::Over(passed) => return Ok(passed),
         };
         let Some(change) = change(work, contents, self.rules) else {
@@ -109,6 +114,9 @@ impl Passage {
         if !delivery.is_held() {
             return Ok(Passed::Elsewhere);
         }
+        // a writer that stands still meanwhile loses the message, and another one carries it out
+        let held = looked_at + self.write_time_out + HELD_FOR;
+        let until = until.map_or(held, |until| until.min(held));
         self.send(domain, work, contents, &account, &change, until)
             .await
     }
@@ -165,7 +173,7 @@ impl Passage {
                 return Ok(Looked::Over(Passed::Elsewhere));
             };
             match overtaken {
-                Overtaken::No => return Ok(Looked::Permitted(account)),
+                Overtaken::No => return Ok(Looked::Permitted(Box::new(account), since)),
                 Overtaken::Perhaps(_) if !looked_before => {
                     looked_before = true;
                     sleep(REPORT_TRAVELS).await;
@@ -225,13 +233,13 @@ impl Passage {
         contents: Option<&Contents>,
         account: &Account,
         change: &PasswordWrite,
-        until: Option<Instant>,
+        until: Instant,
     ) -> Result<Passed, Refusal> {
         // standing still between the two readings gives no more time
         let now = Instant::now();
         let remaining = work.operation.remaining(OffsetDateTime::now_utc());
         let deadline = now + remaining.unsigned_abs();
-        let until = until.map_or(deadline, |until| until.min(deadline));
+        let until = until.min(deadline);
         match domain
             .directory
             .write(work.object_guid, change, until)

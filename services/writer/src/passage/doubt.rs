@@ -1,10 +1,6 @@
 //! What is not known is found out: whether a write that may have been sent has happened.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use directory::{Account, Opens, PasswordWrite, PwdLastSet, rules::is_expired_at_once};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -13,7 +9,10 @@ use proto::{to_micros, v1};
 use sealing::Contents;
 use telemetry::trouble::Trouble;
 use time::OffsetDateTime;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::{ASK_AGAIN_AFTER, End, Passage};
 use crate::{
@@ -53,21 +52,17 @@ pub(super) fn seen_write(work: &Work, account: &Account) -> Option<v1::Write> {
 /// When passwords were set that ours is not: each try with a wrong one counts towards the lockout, and the same password is
 /// known by its time, at whichever domain controller.
 #[derive(Default)]
-struct Tried(Mutex<BTreeSet<OffsetDateTime>>);
+struct Tried(BTreeSet<OffsetDateTime>);
 
 impl Tried {
-    fn set(&self) -> MutexGuard<'_, BTreeSet<OffsetDateTime>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn in_vain(&self, account: &Account) {
+    fn in_vain(&mut self, account: &Account) {
         if let PwdLastSet::At(at) = account.pwd_last_set {
-            self.set().insert(at);
+            self.0.insert(at);
         }
     }
 
     fn was_in_vain(&self, account: &Account) -> bool {
-        matches!(account.pwd_last_set, PwdLastSet::At(at) if self.set().contains(&at))
+        matches!(account.pwd_last_set, PwdLastSet::At(at) if self.0.contains(&at))
     }
 }
 
@@ -100,7 +95,7 @@ impl Passage {
                 // 0 after 0 tells nothing
                 || account.pwd_last_set == PwdLastSet::MustChange
         };
-        let tried = Tried::default();
+        let tried = Mutex::default();
         let shown = self
             .look_at(
                 domain,
@@ -149,7 +144,7 @@ impl Passage {
         work: &Work,
         contents: Option<&Contents>,
     ) -> Option<Box<Account>> {
-        let tried = &Tried::default();
+        let tried = &Mutex::default();
         let mut asked = BTreeSet::new();
         let mut looks = FuturesUnordered::new();
         let mut trouble = Trouble::none();
@@ -193,7 +188,7 @@ impl Passage {
         contents: Option<&Contents>,
         controller: &str,
         is_touched: impl Fn(&Account) -> bool,
-        tried: &Tried,
+        tried: &Mutex<Tried>,
     ) -> Shown {
         for wait in [self.write_time_out, Duration::ZERO] {
             let account = match self.read_surely(domain, work, controller).await {
@@ -207,7 +202,9 @@ impl Passage {
                     .did_happen(domain, work, contents, &account, tried)
                     .await
             {
-                return Shown::Written(Box::new(account));
+                // it may have been set between the two
+                let now = self.read_surely(domain, work, controller).await;
+                return Shown::Written(Box::new(now.flatten().unwrap_or(account)));
             }
             sleep_until(answered + wait).await;
         }
@@ -261,15 +258,18 @@ impl Passage {
         work: &Work,
         contents: Option<&Contents>,
         account: &Account,
-        tried: &Tried,
+        tried: &Mutex<Tried>,
     ) -> bool {
         let clock = domain.directory.clock_of(&account.domain_controller);
         let Some(contents) = contents else {
             return happened(&work.operation, account, None, &clock, self.rules);
         };
-        if !is_set_since_admission_perhaps(&work.operation, account, &clock, self.rules)
-            || tried.was_in_vain(account)
-        {
+        if !is_set_since_admission_perhaps(&work.operation, account, &clock, self.rules) {
+            return false;
+        }
+        // one domain controller after the other: what one has said is what the others would say
+        let mut tried = tried.lock().await;
+        if tried.was_in_vain(account) {
             return false;
         }
         let mut trouble = Trouble::none();

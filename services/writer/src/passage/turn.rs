@@ -124,7 +124,8 @@ impl Passage {
                     look_again |= other_ended_ago.is_some_and(|ago| ago < since.elapsed() + CLOSE);
                     return Claimed::Ours { look_again };
                 }
-                Err(_) => return Claimed::Ours { look_again },
+                // the time that went by is none in which the account could not have been written to
+                Err(_) => return Claimed::Ours { look_again: true },
                 Ok(Claim::Held) if work.is_late() => return Claimed::Ours { look_again: true },
                 Ok(Claim::Held) => {}
             }
