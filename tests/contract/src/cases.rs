@@ -88,7 +88,7 @@ pub const CASES: &[Case] = &[
     Case { name: "reset of a locked account unlocks it", given: Given::Locked,
         write: |_| reset(&fresh()), expected: |_| OPEN },
     Case { name: "reset of a disabled account", given: Given::Disabled,
-        write: |_| reset(&fresh()), expected: |_| Expected::Applied(Opens::Unknown(0x533)) },
+        write: |_| reset(&fresh()), expected: |_| Expected::Applied(Opens::YesButKeptOut) },
     Case { name: "reset to letters of many scripts", given: Given::Ordinary,
         write: |_| reset(&format!("Größe-пароль-密码-{}", fresh())), expected: |_| OPEN },
     Case { name: "reset to a password with quotes in it", given: Given::Ordinary,
