@@ -1,6 +1,6 @@
 //! A person who is enabled in two forests: refused, or decided by the order that the operator gave, and never by chance.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context as _, ensure};
 use e2e::{DomainController, Event, Person, World, fresh_password, source_anchor, until};
@@ -123,6 +123,28 @@ impl<'a> Both<'a> {
         self.is_untouched().await
     }
 
+    /// Each resolver follows the forests by itself.
+    async fn known_to_all(&self) -> anyhow::Result<Option<()>> {
+        let resolvers = parts::services("resolver")?.len();
+        let mut knowing = BTreeSet::new();
+        for _ in 0..resolvers * 4 {
+            let unlock = Event::unlock("").by_source_anchor(&source_anchor(self.anchor));
+            let answer = self.world.door.send(&unlock).await?;
+            if answer.status != 409 {
+                return Ok(None);
+            }
+            let operation = self.world.door.operation(answer.operation_id()?).await?;
+            let steps = operation.body["steps"].as_array().context("no steps")?;
+            let services = steps.iter().filter_map(|step| step["service"].as_str());
+            knowing.extend(
+                services
+                    .filter(|service| service.starts_with("resolver-"))
+                    .map(str::to_owned),
+            );
+        }
+        Ok((knowing.len() >= resolvers).then_some(()))
+    }
+
     async fn is_refused(&self, status: u16, reason: Reason) -> anyhow::Result<()> {
         let answer = self.world.door.send(&self.event(&fresh_password())).await?;
         answer.expect_refused(status, reason)?;
@@ -143,12 +165,8 @@ async fn an_order_decides_and_is_never_a_guess() -> anyhow::Result<()> {
     let [one, two] = ids.as_slice() else {
         anyhow::bail!("not two forests");
     };
-    until("both accounts are known", PATIENCE, || async {
-        let answer = world
-            .door
-            .send(&Event::unlock("").by_source_anchor(&source_anchor(both.anchor)))
-            .await?;
-        Ok((answer.status == 409).then_some(()))
+    until("every resolver knows both accounts", PATIENCE, || {
+        both.known_to_all()
     })
     .await?;
     both.is_refused(409, Reason::UserAmbiguous).await?;
