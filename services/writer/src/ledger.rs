@@ -1,11 +1,14 @@
 //! Asking the ledger, which a writer does only in doubt.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use chassis::rpc::LedgerChannel;
 use operation::{OperationId, Status};
 use proto::v1::{self, admission_client::AdmissionClient, ledger_client::LedgerClient};
-use telemetry::trouble::Trouble;
+use telemetry::trouble::{SoFar, Trouble};
 use time::OffsetDateTime;
 
 use crate::decide::Precedent;
@@ -198,9 +201,28 @@ impl Ledger {
 
 /// Tells that the ledger cannot be asked, and what waits for it, and when it can again.
 pub(crate) fn tell<T>(trouble: &mut Trouble, asked: &Result<T, String>, what: &'static str) {
+    tell_until(Trouble::over, trouble, asked, what);
+}
+
+/// The same where others ask meanwhile: what one cannot and another can is one trouble.
+pub(crate) fn tell_of_all<T>(
+    trouble: &Mutex<Trouble>,
+    asked: &Result<T, String>,
+    what: &'static str,
+) {
+    let mut trouble = trouble.lock().unwrap_or_else(PoisonError::into_inner);
+    tell_until(Trouble::calm, &mut trouble, asked, what);
+}
+
+fn tell_until<T>(
+    is_over: impl FnOnce(&mut Trouble) -> Option<SoFar>,
+    trouble: &mut Trouble,
+    asked: &Result<T, String>,
+    what: &'static str,
+) {
     match asked {
         Ok(_) => {
-            if let Some(so_far) = trouble.over() {
+            if let Some(so_far) = is_over(trouble) {
                 tracing::info!(
                     seconds = so_far.seconds,
                     tries = so_far.tries,

@@ -98,11 +98,13 @@ pub(crate) async fn waits_for(
     let holder: Option<Uuid> = sqlx::query_scalar(
         "SELECT c.operation_id FROM claims c JOIN operations o ON o.id = c.operation_id \
          WHERE c.object_guid = $1 AND c.operation_id <> $2 AND o.status = 'pending' \
-         AND o.deadline > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $3",
+         AND o.deadline > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $3 \
+         AND strpos(o.steps, $4) = 0",
     )
     .bind(object.as_bytes().as_slice())
     .bind(id.as_uuid())
     .bind(WAITED_FOR)
+    .bind(overtaken())
     .fetch_optional(pool)
     .await?;
     Ok(holder.map(OperationId::from_uuid))

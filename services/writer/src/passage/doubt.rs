@@ -267,13 +267,14 @@ impl Passage {
         if !is_set_since_admission_perhaps(&work.operation, account, &clock, self.rules) {
             return false;
         }
-        // one domain controller after the other: what one has said is what the others would say
-        let mut tried = tried.lock().await;
-        if tried.was_in_vain(account) {
-            return false;
-        }
         let mut trouble = Trouble::none();
         loop {
+            // one domain controller after the other, for as long as one try takes: what one has said is what the others
+            // would say, and one that is away keeps nobody from asking them
+            let mut tried = tried.lock().await;
+            if tried.was_in_vain(account) {
+                return false;
+            }
             let opens = domain
                 .directory
                 .opens_at(
@@ -282,7 +283,7 @@ impl Passage {
                     &account.domain_controller,
                 )
                 .await;
-            match opens {
+            let again_after = match opens {
                 Ok(Opens::Locked) => {
                     if let Some(so_far) = trouble.failed() {
                         tracing::warn!(
@@ -291,8 +292,7 @@ impl Passage {
                             "in doubt, and the account is locked: the password can be tried once it is unlocked"
                         );
                     }
-                    sleep(LOCKED_AGAIN_AFTER).await;
-                    continue;
+                    LOCKED_AGAIN_AFTER
                 }
                 Ok(opens) => {
                     if let Some(so_far) = trouble.over() {
@@ -313,9 +313,11 @@ impl Passage {
                         tracing::warn!(%error, seconds = so_far.seconds, tries = so_far.tries,
                             "in doubt, and the password cannot be tried yet");
                     }
+                    ASK_AGAIN_AFTER
                 }
-            }
-            sleep(ASK_AGAIN_AFTER).await;
+            };
+            drop(tried);
+            sleep(again_after).await;
         }
     }
 

@@ -1,9 +1,9 @@
-//! Whose turn it is: passwords of one person are set in the order of their admission.
+//! Whose turn it is: passwords of one person are set in the order of their admission, and of one account one at a time.
 //!
 //! An operation that has to wait gives way to what is behind it in the queue, where the earlier one may well be: were it
 //! to wait in its place, a few of them would take all places there are, and nobody's turn would come.
 
-use std::{sync::PoisonError, time::Duration};
+use std::time::Duration;
 
 use bus::Delivery;
 use operation::{OperationId, Reason, Refusal};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{ASK_AGAIN_AFTER, Passage, Passed};
 use crate::{
-    ledger::{Claim, Late, tell},
+    ledger::{Claim, Late, tell, tell_of_all},
     work::Work,
 };
 
@@ -111,14 +111,8 @@ impl Passage {
         let mut look_again = false;
         loop {
             let claim = self.ledger.claim(work.operation.id, &work.target).await;
-            {
-                let mut unclaimed = self
-                    .unclaimed
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                let what = "accounts cannot be claimed: operations that name a person differently may be written in any order";
-                tell(&mut unclaimed, &claim, what);
-            }
+            let what = "accounts cannot be claimed: operations that name a person differently may be written in any order";
+            tell_of_all(&self.unclaimed, &claim, what);
             match claim {
                 Ok(Claim::Granted { other_ended_ago }) => {
                     look_again |= other_ended_ago.is_some_and(|ago| ago < since.elapsed() + CLOSE);
