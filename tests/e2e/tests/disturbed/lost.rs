@@ -121,30 +121,23 @@ async fn what_waits_for_a_lost_operation_is_in_nobody_s_way_and_goes_on_without_
     );
     let old = forest.start_with_fresh_password(person).await?;
     let others_old = forest.start_with_fresh_password(other).await?;
+    let admit_only = async |person, password| {
+        let event = Event::reset(person, password)
+            .sealed_to(forest.id())
+            .within(DEADLINE);
+        admit(&world, &event, person).await
+    };
     let never = fresh_password();
-    let lost = Event::reset(person, &never)
-        .sealed_to(forest.id())
-        .within(DEADLINE);
-    let lost = admit(&world, &lost, person).await?;
+    let lost = admit_only(person, &never).await?;
 
-    // whose later operation comes to nothing, so that the account does not tell the lost one that it is late
+    // whose later operation comes to nothing, so that the account does not tell the lost ones that they are late
     let third = forest.person(people::UNDER_WAY.start + 1)?;
     let thirds_old = forest.start_with_fresh_password(third).await?;
     let thirds_never = fresh_password();
-    let thirds_lost = Event::reset(third, &thirds_never)
-        .sealed_to(forest.id())
-        .within(DEADLINE);
     let thirds_lost = [
-        admit(&world, &thirds_lost, third).await?,
+        admit_only(third, &thirds_never).await?,
         // and another, which what is sent then waits for
-        admit(
-            &world,
-            &Event::reset(third, &thirds_never)
-                .sealed_to(forest.id())
-                .within(DEADLINE),
-            third,
-        )
-        .await?,
+        admit_only(third, &thirds_never).await?,
     ];
     let too_short = [TOO_SHORT.to_owned()];
     let thirds_waiting = send_many(&world, forest, third, &too_short).await?;
