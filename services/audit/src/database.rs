@@ -95,9 +95,9 @@ async fn limit_rights(connection: &mut PgConnection, daily_role: &str) -> anyhow
     Ok(())
 }
 
-/// The pool for daily work.
-pub(crate) fn pool(config: &Audit) -> anyhow::Result<PgPool> {
-    let options = options(&config.database_url, config.database_password_file.as_ref())?.options([
+fn daily_options(config: &Audit) -> anyhow::Result<PgConnectOptions> {
+    let options = options(&config.database_url, config.database_password_file.as_ref())?;
+    Ok(options.options([
         ("statement_timeout", STATEMENT_TIME_OUT),
         ("lock_timeout", LOCK_TIME_OUT),
         ("idle_in_transaction_session_timeout", "10000"),
@@ -105,7 +105,21 @@ pub(crate) fn pool(config: &Audit) -> anyhow::Result<PgPool> {
         ("jit", "off"),
         // rows are read as JSON, where the form of bytes is a setting
         ("bytea_output", "hex"),
-    ]);
+    ]))
+}
+
+/// For what claims accounts: as [`store::TAKE_HEAD`](crate::store::TAKE_HEAD) does, it finds each row by its index.
+pub(crate) fn options_for_claims(config: &Audit) -> anyhow::Result<PgConnectOptions> {
+    let by_index = [
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+    ];
+    Ok(daily_options(config)?.options(by_index))
+}
+
+/// The pool for daily work.
+pub(crate) fn pool(config: &Audit) -> anyhow::Result<PgPool> {
+    let options = daily_options(config)?;
     Ok(PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIME_OUT)

@@ -6,6 +6,7 @@
 
 mod appender;
 mod batch;
+mod claiming;
 mod content;
 mod database;
 mod expired;
@@ -34,7 +35,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use bus::{BrokerConfig, Bus, Queue};
-use chassis::{Chassis, tls::HTTP_2};
+use chassis::{Chassis, config::Audit, tls::HTTP_2};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -50,11 +51,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     let database_ready = chassis.readiness.require("database");
     let broker_ready = chassis.readiness.require("broker");
 
-    let key_file = settings
-        .signing_key_file
-        .as_ref()
-        .context("audit.signing_key_file: missing; the ledger's head must be signed")?;
-    let key = Arc::new(signing::SigningKey::from_file(key_file)?);
+    let key = Arc::new(signing_key(settings)?);
     let tls = chassis.server_tls(settings.certificate_files()?, HTTP_2)?;
     let guard = guard::Guard::new(settings).await?;
     let listener = TcpListener::bind(settings.listen)
@@ -78,6 +75,8 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         news.clone(),
     );
     chassis.spawn("appender", appending.run());
+    let (claims, claiming) = claiming::claims(database::options_for_claims(settings)?);
+    chassis.spawn("claiming", claiming.run());
 
     chassis.spawn(
         "news",
@@ -103,6 +102,7 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     let rpc = rpc::Rpc {
         pool: pool.clone(),
         appender: appender.clone(),
+        claims,
         news: news.clone(),
         standing,
         key,
@@ -150,6 +150,14 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
             _ = ticks.tick() => broker_ready.set(bus.is_connected()),
         }
     }
+}
+
+fn signing_key(settings: &Audit) -> anyhow::Result<signing::SigningKey> {
+    let file = settings
+        .signing_key_file
+        .as_ref()
+        .context("audit.signing_key_file: missing; the ledger's head must be signed")?;
+    Ok(signing::SigningKey::from_file(file)?)
 }
 
 async fn connect(chassis: &Chassis, service: &str) -> anyhow::Result<Bus> {

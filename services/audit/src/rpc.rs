@@ -32,6 +32,7 @@ use tonic::{
 
 use crate::{
     appender::{AppendError, Appender},
+    claiming::{ClaimError, Claims},
     guard::{Guard, Operator},
     news::News,
     record::Record,
@@ -50,6 +51,7 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 pub(crate) struct Rpc {
     pub(crate) pool: PgPool,
     pub(crate) appender: Appender,
+    pub(crate) claims: Claims,
     pub(crate) news: News,
     pub(crate) standing: Standing,
     pub(crate) key: Arc<SigningKey>,
@@ -109,16 +111,21 @@ async fn in_time<T>(question: impl Future<Output = Result<T, StoreError>>) -> Re
     match tokio::time::timeout(QUERY_TIME_OUT, question).await {
         Ok(answer) => {
             let answer = answer?;
-            if let Some(so_far) = unanswered(Trouble::calm) {
-                tracing::info!(
-                    seconds = so_far.seconds,
-                    tries = so_far.tries,
-                    "calls are answered again"
-                );
-            }
+            answered();
             Ok(answer)
         }
         Err(_) => Err(RpcError::Slow),
+    }
+}
+
+/// Tells that the database answers again, if it did not.
+fn answered() {
+    if let Some(so_far) = unanswered(Trouble::calm) {
+        tracing::info!(
+            seconds = so_far.seconds,
+            tries = so_far.tries,
+            "calls are answered again"
+        );
     }
 }
 
@@ -143,6 +150,8 @@ enum RpcError {
     Slow,
     #[error(transparent)]
     Append(#[from] AppendError),
+    #[error("accounts cannot be claimed: {0}")]
+    Claim(#[from] ClaimError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the ledger answered something else than was asked")]
@@ -157,6 +166,7 @@ impl From<RpcError> for Status {
             RpcError::IdTaken => Code::AlreadyExists,
             RpcError::Slow
             | RpcError::Append(_)
+            | RpcError::Claim(_)
             | RpcError::Store(StoreError::Database(_) | StoreError::Standby) => Code::Unavailable,
             RpcError::Store(_) => Code::DataLoss,
             RpcError::Unexpected => Code::Internal,
@@ -177,7 +187,7 @@ impl From<RpcError> for Status {
         }
         // statements and addresses are nothing for callers
         let message = match &error {
-            RpcError::Store(StoreError::Database(_)) | RpcError::Append(_) => {
+            RpcError::Store(StoreError::Database(_)) | RpcError::Append(_) | RpcError::Claim(_) => {
                 "the ledger is unavailable".to_owned()
             }
             other => other.to_string(),

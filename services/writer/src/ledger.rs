@@ -45,6 +45,8 @@ pub(crate) enum Claim {
     Granted {
         /// How long ago another operation ended that had it before.
         other_ended_ago: Option<Duration>,
+        /// Neither the operation itself nor one on the account that was admitted after it has ended.
+        none_ended_since: bool,
     },
     /// Another operation on the account has not ended.
     Held,
@@ -168,6 +170,7 @@ impl Ledger {
         let ago = |micros: i64| Duration::from_micros(micros.try_into().unwrap_or_default());
         Ok(Claim::Granted {
             other_ended_ago: response.other_ended_ago.map(ago),
+            none_ended_since: response.none_ended_since,
         })
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::{Rpc, RpcError, in_time};
+use super::{Rpc, RpcError, answered, in_time};
 use crate::{
     batch::{Answer, Item},
     content::{self, Reported},
@@ -198,10 +198,12 @@ impl Rpc {
         span::current_belongs_to(id);
         let target = { request.target.as_ref() }.ok_or(proto::FromWireError::Missing("target"))?;
         let object = target.parse_object_guid()?;
-        let claimed = in_time(store::claim(&self.pool, id, object)).await?;
+        let claimed = self.claims.claim(id, object).await?;
+        answered();
         Ok(v1::ClaimResponse {
             held: claimed.is_none(),
             other_ended_ago: claimed.and_then(|claimed| claimed.other_ended_ago),
+            none_ended_since: claimed.is_some_and(|claimed| claimed.none_ended_since),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Which operation may write to an account, and which has to wait.
 
 use operation::{ObjectGuid, OperationId};
-use sqlx::{PgExecutor, PgPool};
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
@@ -9,28 +9,39 @@ use super::{
     reading::{WAITED_FOR, overtaken},
 };
 
-/// `$1` the account, `$2` the operation, `$3` as [`WAITED_FOR`], `$4` the step of who was overtaken, `$5` as [`UNKNOWN_FOR`].
+/// `$1` accounts, each once, `$2` the operation that asks for each, `$3` as [`WAITED_FOR`], `$4` the step of who was overtaken,
+/// `$5` as [`UNKNOWN_FOR`].
 ///
 /// The row is the latest even where another replica has just written it; what is known of the operation in it is as old as
 /// the statement. So one that has just ended may seem to be pending, and one that was admitted meanwhile is not known:
 /// either is asked for again. One that stays unknown is of a ledger that was put back.
+///
+/// All replicas lock accounts in the same order: none waits for one that waits for it.
 const CLAIM: &str = "\
     WITH clock AS MATERIALIZED ( \
         SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now \
+    ), asked AS MATERIALIZED ( \
+        SELECT * FROM unnest($1::bytea[], $2::uuid[]) AS asked (object_guid, operation_id) \
     ), before AS MATERIALIZED ( \
-        SELECT c.operation_id, o.completed_at FROM claims c JOIN operations o ON o.id = c.operation_id \
-        WHERE c.object_guid = $1 \
+        SELECT c.object_guid, c.operation_id, o.completed_at \
+        FROM asked JOIN claims c USING (object_guid) JOIN operations o ON o.id = c.operation_id \
     ), claimed AS ( \
-        INSERT INTO claims AS c (object_guid, operation_id, at) SELECT $1, $2, now FROM clock \
+        INSERT INTO claims AS c (object_guid, operation_id, at) \
+        SELECT object_guid, operation_id, now FROM asked, clock ORDER BY object_guid \
         ON CONFLICT (object_guid) DO UPDATE SET operation_id = excluded.operation_id, at = excluded.at \
         WHERE c.operation_id = excluded.operation_id OR EXISTS ( \
             SELECT FROM operations o WHERE o.id = c.operation_id AND ( \
                 o.status <> 'pending' OR o.deadline <= excluded.at - $3 OR strpos(o.steps, $4) > 0) \
         ) OR c.at < excluded.at - $5 AND NOT EXISTS (SELECT FROM operations o WHERE o.id = c.operation_id) \
-        RETURNING xmax = 0 AS first \
+        RETURNING object_guid, operation_id, xmax = 0 AS first \
     ) \
-    SELECT first, before.operation_id AS other, clock.now - before.completed_at AS ago \
-    FROM clock, claimed LEFT JOIN before ON true";
+    SELECT claimed.object_guid, claimed.operation_id, first, before.operation_id AS other, \
+        clock.now - before.completed_at AS ago, NOT EXISTS ( \
+            SELECT FROM operations mine JOIN operations o \
+            ON o.object_guid = claimed.object_guid AND o.admitted_at >= mine.admitted_at \
+            WHERE mine.id = claimed.operation_id AND o.status <> 'pending' \
+        ) AS none_ended_since \
+    FROM clock, claimed LEFT JOIN before USING (object_guid)";
 
 /// For how long a claim of an operation that the ledger does not know is kept, in microseconds.
 const UNKNOWN_FOR: i64 = 60_000_000;
@@ -40,21 +51,26 @@ const UNKNOWN_FOR: i64 = 60_000_000;
 pub(crate) struct Claimed {
     /// How long ago the operation that had it before ended, in microseconds; none when there was none.
     pub(crate) other_ended_ago: Option<i64>,
+    /// Neither the operation itself nor one on the account that was admitted after it has ended.
+    pub(crate) none_ended_since: bool,
 }
 
 #[derive(sqlx::FromRow)]
 struct Row {
+    object_guid: Vec<u8>,
+    operation_id: Uuid,
     first: bool,
     other: Option<Uuid>,
     ago: Option<i64>,
+    none_ended_since: bool,
 }
 
 impl Row {
-    fn other_ended_ago(&self, id: Uuid) -> Option<i64> {
+    fn other_ended_ago(&self) -> Option<i64> {
         match self.other {
             _ if self.first => None,
             // whoever asks again did not hear the answer, which may have been that another had just ended
-            Some(other) if other == id => Some(0),
+            Some(other) if other == self.operation_id => Some(0),
             // of one that was given up the time is zero, and long ago
             Some(_) => Some(self.ago.unwrap_or_default()),
             // claimed and ended since the statement began
@@ -63,23 +79,34 @@ impl Row {
     }
 }
 
-/// None while another operation that has not ended has it. Nothing is flushed to disk.
+/// Of each account asked for, whether it is now the operation's: not while another one that has not ended has it. None is
+/// asked for twice. Nothing is flushed to disk.
 pub(crate) async fn claim(
-    executor: impl PgExecutor<'_>,
-    id: OperationId,
-    object: ObjectGuid,
-) -> Result<Option<Claimed>, StoreError> {
-    let row: Option<Row> = sqlx::query_as(CLAIM)
-        .bind(object.as_bytes().as_slice())
-        .bind(id.as_uuid())
+    connection: &mut PgConnection,
+    asked: &[(ObjectGuid, OperationId)],
+) -> Result<Vec<Option<Claimed>>, StoreError> {
+    let (objects, ids): (Vec<&[u8]>, Vec<Uuid>) = asked
+        .iter()
+        .map(|(object, id)| (object.as_bytes().as_slice(), id.as_uuid()))
+        .unzip();
+    let rows: Vec<Row> = sqlx::query_as(CLAIM)
+        .bind(objects)
+        .bind(ids)
         .bind(WAITED_FOR)
         .bind(overtaken())
         .bind(UNKNOWN_FOR)
-        .fetch_optional(executor)
+        .fetch_all(connection)
         .await?;
-    Ok(row.map(|row| Claimed {
-        other_ended_ago: row.other_ended_ago(id.as_uuid()),
-    }))
+    let claimed = |(object, _): &(ObjectGuid, OperationId)| {
+        let row = rows
+            .iter()
+            .find(|row| row.object_guid == object.as_bytes())?;
+        Some(Claimed {
+            other_ended_ago: row.other_ended_ago(),
+            none_ended_since: row.none_ended_since,
+        })
+    };
+    Ok(asked.iter().map(claimed).collect())
 }
 
 /// An operation that has not ended and keeps another one waiting: one before it on its person, else the one that has its

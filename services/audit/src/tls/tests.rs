@@ -9,7 +9,7 @@ use tonic::Code;
 
 use super::*;
 use crate::{
-    appender, guard::Guard, news::News, rpc::Rpc, signing::SigningKey, standing::Standing,
+    appender, claiming, guard::Guard, news::News, rpc::Rpc, signing::SigningKey, standing::Standing,
 };
 
 /// A folder with a certificate for 127.0.0.1, its key, and the authority that signed it.
@@ -94,10 +94,12 @@ async fn serve(settings: &Audit) -> SocketAddr {
         appender::appender(pool.clone(), Arc::clone(&key), 0, service, news.clone());
     let news = News::new();
     let broker = chassis::Readiness::default().require("broker");
+    let (claims, _) = claiming::claims(sqlx::postgres::PgConnectOptions::new());
     let (standing, _) = Standing::new("audit-1".to_owned(), news.clone(), broker);
     let rpc = Rpc {
         pool,
         appender,
+        claims,
         news,
         standing,
         key,

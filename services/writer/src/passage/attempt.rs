@@ -133,6 +133,7 @@ impl Passage {
     ) -> Result<Looked, Refusal> {
         let mut looked_before = false;
         let mut claimed = !work.operation.kind.sets_password();
+        let mut none_newer = false;
         loop {
             let since = Instant::now();
             let read = domain.directory.read_account(work.object_guid);
@@ -141,8 +142,12 @@ impl Passage {
             } else {
                 let (read, claim) = tokio::join!(read, self.claim(work, delivery, since));
                 match claim {
-                    Claimed::Ours { look_again } => {
+                    Claimed::Ours {
+                        look_again,
+                        none_newer: told,
+                    } => {
                         claimed = true;
+                        none_newer = told;
                         if look_again {
                             continue;
                         }
@@ -169,7 +174,7 @@ impl Passage {
             if let Err(refusal) = permitted {
                 return Ok(refusal.into());
             }
-            let Some(overtaken) = self.overtaken(domain, work, &account).await? else {
+            let Some(overtaken) = self.overtaken(domain, work, &account, none_newer).await? else {
                 return Ok(Looked::Over(Passed::Elsewhere));
             };
             match overtaken {
@@ -185,8 +190,8 @@ impl Passage {
         }
     }
 
-    /// Newer wins: the ledger is asked only where the password may have been set since admission. None when it says that
-    /// the operation has ended.
+    /// Newer wins: the ledger is asked only where the password may have been set since admission. Where that is not sure it
+    /// need not be if it told with the claim that no newer operation has ended. None when it says that this one has.
     ///
     /// # Errors
     /// When the ledger cannot be asked.
@@ -195,13 +200,15 @@ impl Passage {
         domain: &Domain,
         work: &Work,
         account: &Account,
+        none_newer: bool,
     ) -> Result<Option<Overtaken>, Refusal> {
         if !work.operation.kind.sets_password() {
             return Ok(Some(Overtaken::No));
         }
         let clock = domain.directory.clock_of(&account.domain_controller);
         let since = set_since_admission(&work.operation, account, &clock, self.rules);
-        if since == Comparison::Earlier && !work.perhaps_begun && work.after.is_none() {
+        let by_no_newer = since == Comparison::Earlier || since == Comparison::Unsure && none_newer;
+        if by_no_newer && !work.perhaps_begun && work.after.is_none() {
             return Ok(Some(Overtaken::No));
         }
         let standing = self

@@ -44,8 +44,12 @@ pub(super) enum Beginning {
 
 /// Whether an account may be written to.
 pub(super) enum Claimed {
-    /// What was read of it since may be as it was before another operation's write.
-    Ours { look_again: bool },
+    Ours {
+        /// What was read of it since may be as it was before another operation's write.
+        look_again: bool,
+        /// The ledger knows of no newer operation that has set its password.
+        none_newer: bool,
+    },
     /// Another operation keeps it.
     Held,
 }
@@ -114,14 +118,24 @@ impl Passage {
             let what = "accounts cannot be claimed: operations that name a person differently may be written in any order";
             tell_of_all(&self.unclaimed, &claim, what);
             match claim {
-                Ok(Claim::Granted { other_ended_ago }) => {
+                Ok(Claim::Granted {
+                    other_ended_ago,
+                    none_ended_since,
+                }) => {
                     look_again |= other_ended_ago.is_some_and(|ago| ago < since.elapsed() + CLOSE);
-                    return Claimed::Ours { look_again };
+                    return Claimed::Ours {
+                        look_again,
+                        none_newer: none_ended_since,
+                    };
                 }
+                Ok(Claim::Held) if !work.is_late() => {}
                 // the time that went by is none in which the account could not have been written to
-                Err(_) => return Claimed::Ours { look_again: true },
-                Ok(Claim::Held) if work.is_late() => return Claimed::Ours { look_again: true },
-                Ok(Claim::Held) => {}
+                Ok(Claim::Held) | Err(_) => {
+                    return Claimed::Ours {
+                        look_again: true,
+                        none_newer: false,
+                    };
+                }
             }
             look_again = true;
             if !place.waited(delivery).await {

@@ -27,10 +27,10 @@ async fn counted(kind: &str, what: &str, labels: &[(&str, &str)]) -> anyhow::Res
     Ok(counted)
 }
 
-/// How often writers have asked the ledger for an account to write to.
-async fn asked() -> anyhow::Result<f64> {
+/// How often the ledger has been asked this.
+async fn asked(question: &str) -> anyhow::Result<f64> {
     let calls = "rpc_server_call_duration_seconds_count";
-    counted("audit-", calls, &[("rpc_method", "Claim")]).await
+    counted("audit-", calls, &[("rpc_method", question)]).await
 }
 
 /// How often writers have not known whether a write happened.
@@ -84,12 +84,12 @@ async fn an_older_operation_whose_end_is_not_recorded_yet_supersedes_no_newer_on
         Ok(forest.opens(person, &older).await?.then_some(()))
     })
     .await?;
-    let asked_before = asked().await?;
+    let asked_before = asked("Claim").await?;
     drop(resolvers);
     until(
         "the newer one's writer asks for the account",
         SOON,
-        || async { Ok((asked().await? > asked_before).then_some(())) },
+        || async { Ok((asked("Claim").await? > asked_before).then_some(())) },
     )
     .await?;
     appending.rollback().await?;
@@ -172,4 +172,31 @@ async fn an_older_operation_whose_answer_was_lost_supersedes_no_newer_one() -> a
         operation.body
     );
     forest.prove(person, &old, &newer).await
+}
+
+/// The clocks cannot tell then whether it was set since the admission, but the answer to the claim can.
+#[tokio::test]
+async fn a_password_set_a_moment_ago_is_no_reason_to_ask_who_set_it() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
+    let world = World::enter().await?;
+    let forest = world.forests.first().context("no forest")?;
+    let person = forest.person(people::AFTERWARDS.start)?;
+    let old = forest.start_with_fresh_password(person).await?;
+    let (claims, questions) = (asked("Claim").await?, asked("Precedents").await?);
+    let (first, second) = (fresh_password(), fresh_password());
+    for password in [&first, &second] {
+        let sent = world.door.send(&Event::reset(person, password)).await?;
+        // in the ledger, too: the second one would wait for the first, and ask
+        let ended = world.door.ended_operation(sent.operation_id()?).await?;
+        ended.expect_applied()?;
+    }
+    ensure!(
+        asked("Claim").await? >= claims + 2.0,
+        "no account was claimed"
+    );
+    ensure!(
+        asked("Precedents").await? < questions + 1.0,
+        "the ledger was asked what it had told already"
+    );
+    forest.prove(person, &old, &second).await
 }
