@@ -109,15 +109,22 @@ impl Bus {
     /// # Errors
     /// When the broker refuses; a broker that is merely away is waited for.
     pub async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Deliveries, BusError> {
+        self.consume_until(queue, prefetch, self.shutdown.clone())
+            .await
+    }
+
+    /// As [`Self::consume`], until then: what the broker had sent before is still delivered.
+    ///
+    /// # Errors
+    /// As [`Self::consume`].
+    pub async fn consume_until(
+        &self,
+        queue: Queue,
+        prefetch: u16,
+        until: CancellationToken,
+    ) -> Result<Deliveries, BusError> {
         let name = format!("{} {}", self.name, queue.name());
-        Deliveries::start(
-            Arc::clone(&self.config),
-            name,
-            queue,
-            prefetch,
-            self.shutdown.clone(),
-        )
-        .await
+        Deliveries::start(Arc::clone(&self.config), name, queue, prefetch, until).await
     }
 
     /// How many messages wait in a queue that nobody has taken yet.

@@ -13,6 +13,7 @@ mod keys;
 mod ledger;
 mod observe;
 mod passage;
+mod places;
 #[cfg(test)]
 mod redaction;
 mod switch;
@@ -84,14 +85,10 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         ledger: ledger::Ledger::new(channel.clone()),
         observer: observe::Observer::new(&forest_id),
         health: Arc::clone(&health),
+        doubts: places::Doubts::default(),
         publisher: bus.publisher(),
         service: settings.service.name.clone(),
-        own_accounts: OwnAccounts::new(
-            [Some(&forest.account), forest.reader_account.as_ref()]
-                .into_iter()
-                .flatten()
-                .map(String::as_str),
-        ),
+        own_accounts: own_accounts(forest),
         rules: rules(&settings.writer, forest),
         write_time_out: Duration::from_secs(settings.writer.write_timeout_seconds),
         seal_skew: Duration::from_secs(settings.sealing.clock_skew_seconds),
@@ -114,9 +111,8 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
     let prefetch = u16::try_from(settings.writer.concurrency)
         .unwrap_or(u16::MAX)
         .max(1);
-    let deliveries = bus
-        .consume(Queue::Forest(forest_id.clone()), prefetch)
-        .await?;
+    let queue = Queue::Forest(forest_id.clone());
+    let deliveries = bus.consume(queue.clone(), prefetch).await?;
     chassis.spawn(
         "queue",
         Arc::clone(&health).watch_queue(bus.clone(), chassis.shutdown.clone()),
@@ -140,11 +136,14 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
         Ok(())
     });
 
-    let operations = deliveries.each(move |delivery| Arc::clone(&passage).take(delivery));
-    chassis.spawn("operations", async move {
-        operations.await;
-        Ok(())
-    });
+    let operations = places::Places {
+        bus: bus.clone(),
+        queue,
+        prefetch,
+        passage,
+        shutdown: chassis.shutdown.clone(),
+    };
+    chassis.spawn("operations", operations.keep(deliveries));
 
     let mut ticks = tokio::time::interval(CHECK);
     loop {
@@ -153,6 +152,11 @@ async fn start(chassis: Chassis) -> anyhow::Result<()> {
             _ = ticks.tick() => broker_ready.set(bus.is_connected()),
         }
     }
+}
+
+fn own_accounts(forest: &config::Forest) -> OwnAccounts {
+    let accounts = [Some(&forest.account), forest.reader_account.as_ref()];
+    OwnAccounts::new(accounts.into_iter().flatten().map(String::as_str))
 }
 
 fn rules(settings: &config::Writer, forest: &config::Forest) -> decide::Rules {

@@ -34,6 +34,7 @@ use crate::{
     keys::Keys,
     ledger::Ledger,
     observe::{Doubt, Observer},
+    places::Doubts,
     switch::Switch,
     work::Work,
 };
@@ -50,6 +51,7 @@ pub(crate) struct Passage {
     pub(crate) ledger: Ledger,
     pub(crate) observer: Observer,
     pub(crate) health: Arc<Health>,
+    pub(crate) doubts: Doubts,
     pub(crate) publisher: Publisher,
     pub(crate) service: String,
     pub(crate) own_accounts: OwnAccounts,
@@ -164,6 +166,7 @@ impl Passage {
                 return Passed::GivesWay;
             }
             self.observer.in_doubt(Doubt::Redelivered);
+            let in_doubt = self.doubts.begin();
             if let Some(account) = self.look_everywhere(domain, work, contents.as_ref()).await {
                 let how = if work.operation.kind.sets_password() {
                     "an earlier delivery had written it"
@@ -182,6 +185,7 @@ impl Passage {
                 });
             }
             self.observer.reconciled(false);
+            drop(in_doubt);
             let standing = self.standing_in_ledger(work).await;
             if work.operation.kind.sets_password() && newer_applied(&standing.precedents) {
                 return Refusal::new(

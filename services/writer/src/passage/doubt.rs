@@ -89,6 +89,7 @@ impl Passage {
             sent,
         } = lost;
         self.observer.in_doubt(Doubt::AnswerLost);
+        let _in_doubt = self.doubts.begin();
         let is_touched = |account: &Account| {
             !work.operation.kind.sets_password()
                 || account.pwd_last_set != before.pwd_last_set

@@ -16,6 +16,9 @@ const BOUND: Duration = Duration::from_secs(5);
 /// The first one after a freeze: the resolver and the writer each wait for an answer once.
 const BOUND_AT_FREEZE: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_mins(1);
+/// What the two writers of a forest have in hand (`writer.concurrency`).
+const IN_HAND: f64 = 16.0;
+const IN_DOUBT_AT_MOST: Duration = Duration::from_mins(3);
 
 /// The second domain controller; taken out again also by a test that fails.
 struct Added;
@@ -184,6 +187,82 @@ async fn freezes(world: &World, first: &DomainController) -> anyhow::Result<()> 
     back_at_the_first(world, first, person).await
 }
 
+/// How many writes have come in doubt since the forest's writers were started.
+async fn in_doubt(forest: &DomainController) -> anyhow::Result<f64> {
+    let mut doubts = 0.0;
+    for service in Lab::load()?.services {
+        if service
+            .name
+            .starts_with(&format!("writer-{}-", forest.id()))
+        {
+            let measures = Measures::of(&service).await?;
+            doubts += measures
+                .sum("writeback_writer_in_doubt_total", &[])
+                .unwrap_or_default();
+        }
+    }
+    Ok(doubts)
+}
+
+/// The first stands still, and writers die with as many operations as they have in hand. Those are in doubt for as long,
+/// since it may have been sent a write of any; nobody else waits for them.
+async fn freezes_while_writers_die(world: &World, first: &DomainController) -> anyhow::Result<()> {
+    let second = first.at(SECOND);
+    let frozen = parts::Stopped::stop(parts::infrastructure(&format!("samba-{}", first.id()))?)?;
+    let writers = parts::services(&format!("writer-{}", first.id()))?;
+    let stopped = parts::Stopped::stop(writers.clone())?;
+    let mut begun = Vec::new();
+    for number in people::MANY {
+        let person = first.person(number)?;
+        let password = fresh_password();
+        let event = Event::reset(person, &password).within(IN_DOUBT_AT_MOST);
+        let sent = world.door.send_without_waiting(&event).await?;
+        begun.push((person, password, sent.operation_id()?.to_owned()));
+    }
+    for (_, _, id) in &begun {
+        until("it is handed to the forest", PATIENCE, || async {
+            let operation = world.door.operation(id).await?;
+            Ok((operation.text("forest") == first.id()).then_some(()))
+        })
+        .await?;
+    }
+    parts::signal("-KILL", &writers)?;
+    drop(stopped);
+    parts::gone(&writers).await?;
+    parts::all_ready().await?;
+    until("all that they had is in doubt", PATIENCE, || async {
+        Ok((in_doubt(first).await? >= IN_HAND).then_some(()))
+    })
+    .await?;
+    for number in people::UNDER_WAY {
+        let (took, at) = reset(world, first.person(number)?, &fresh_password()).await?;
+        ensure!(
+            at.as_deref() == Some(SECOND) && took < BOUND_AT_FREEZE,
+            "{at:?} after {took:?}"
+        );
+    }
+    let mut still = 0;
+    for (_, _, id) in &begun {
+        still += u32::from(world.door.operation(id).await?.text("status") == "pending");
+    }
+    ensure!(
+        f64::from(still) >= IN_HAND,
+        "{still} are pending, and what was in doubt cannot have ended"
+    );
+    drop(frozen);
+    for (person, password, id) in begun {
+        let applied = world.door.ended_operation(&id).await?.text("status") == "applied";
+        // they tell each other later
+        let opens =
+            first.opens(person, &password).await? || second.opens(person, &password).await?;
+        ensure!(
+            opens == applied,
+            "{person} was told {applied}, and the password opens: {opens}"
+        );
+    }
+    back_at_the_first(world, first, first.person(people::UNDER_WAY.start)?).await
+}
+
 #[tokio::test]
 async fn operations_go_to_the_second_controller_while_the_first_is_away() -> anyhow::Result<()> {
     let _alone = ALONE.lock().await;
@@ -200,6 +279,7 @@ async fn operations_go_to_the_second_controller_while_the_first_is_away() -> any
 
     dies(&world, first).await?;
     freezes(&world, first).await?;
+    freezes_while_writers_die(&world, first).await?;
     drop(added);
     restart_writers(first).await
 }

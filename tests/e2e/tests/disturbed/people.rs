@@ -6,3 +6,5 @@ use std::ops::Range;
 pub(crate) const UNDER_WAY: Range<usize> = 30..40;
 /// Whose passwords are set once it is disturbed.
 pub(crate) const AFTERWARDS: Range<usize> = 40..45;
+/// As many as a forest's writers have in hand, and more. The undisturbed tests are over with them by now.
+pub(crate) const MANY: Range<usize> = 0..24;
