@@ -81,14 +81,15 @@ impl Deliveries {
             attempts -= 1;
             match opener.open().await {
                 Ok(source) => break source,
-                Err(error) if attempts == 0 => return Err(error),
+                Err(error) if attempts == 0 || shutdown.is_cancelled() => return Err(error),
                 Err(error) => {
                     if trouble.failed().is_some() {
                         warn!(queue = opener.name, %error, "not consuming yet");
                     }
                 }
             }
-            tokio::time::sleep(waits.next()).await;
+            let pause = tokio::time::sleep(waits.next());
+            shutdown.run_until_cancelled(pause).await;
         };
         info!(queue = opener.name, "consuming");
         Ok(Self {
