@@ -21,6 +21,27 @@ impl Measures {
         Ok(Self(text))
     }
 
+    /// The same sum over all services whose names begin so.
+    ///
+    /// # Errors
+    /// When one of them does not tell.
+    pub async fn sum_of_all(
+        services: &str,
+        name: &str,
+        labels: &[(&str, &str)],
+    ) -> anyhow::Result<f64> {
+        let mut sum = 0.0;
+        for service in lab::Lab::load()?.services {
+            if service.name.starts_with(services) {
+                sum += Self::of(&service)
+                    .await?
+                    .sum(name, labels)
+                    .unwrap_or_default();
+            }
+        }
+        Ok(sum)
+    }
+
     /// The sum of every series of this name that has all these labels. None if there is none.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let labels: Vec<String> = labels

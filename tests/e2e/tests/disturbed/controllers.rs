@@ -5,7 +5,7 @@ use std::{process::Command, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use e2e::{Answer, DomainController, Event, Measures, World, fresh_password, until};
-use lab::{Lab, Place};
+use lab::Place;
 use tokio::time::interval;
 
 use crate::{ALONE, forests::lab, parts, people};
@@ -77,20 +77,11 @@ async fn reset(
 async fn open_breakers(forest: &DomainController, controller: &str) -> anyhow::Result<f64> {
     let host = controller.trim_start_matches("ldaps://");
     let host = host.split(':').next().unwrap_or_default();
+    let writers = format!("writer-{}-", forest.id());
     let mut open = 0.0;
-    for service in Lab::load()?.services {
-        if service
-            .name
-            .starts_with(&format!("writer-{}-", forest.id()))
-        {
-            let measures = Measures::of(&service).await?;
-            for state in ["open", "half-open"] {
-                let labels = [("server_address", host), ("state", state)];
-                open += measures
-                    .sum("writeback_directory_controllers", &labels)
-                    .unwrap_or(0.0);
-            }
-        }
+    for state in ["open", "half-open"] {
+        let labels = [("server_address", host), ("state", state)];
+        open += Measures::sum_of_all(&writers, "writeback_directory_controllers", &labels).await?;
     }
     Ok(open)
 }
@@ -189,19 +180,8 @@ async fn freezes(world: &World, first: &DomainController) -> anyhow::Result<()> 
 
 /// How many writes have come in doubt since the forest's writers were started.
 async fn in_doubt(forest: &DomainController) -> anyhow::Result<f64> {
-    let mut doubts = 0.0;
-    for service in Lab::load()?.services {
-        if service
-            .name
-            .starts_with(&format!("writer-{}-", forest.id()))
-        {
-            let measures = Measures::of(&service).await?;
-            doubts += measures
-                .sum("writeback_writer_in_doubt_total", &[])
-                .unwrap_or_default();
-        }
-    }
-    Ok(doubts)
+    let writers = format!("writer-{}-", forest.id());
+    Measures::sum_of_all(&writers, "writeback_writer_in_doubt_total", &[]).await
 }
 
 /// The first stands still, and writers die with as many operations as they have in hand. Those are in doubt for as long,

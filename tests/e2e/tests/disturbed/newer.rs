@@ -15,27 +15,15 @@ const DEADLINE: Duration = Duration::from_mins(1);
 /// More than the stated skew allowance and the second that a controller's clock is read to.
 const CERTAINLY_LATER: Duration = Duration::from_secs(2);
 
-/// What all services of a kind have counted together.
-async fn counted(kind: &str, what: &str, labels: &[(&str, &str)]) -> anyhow::Result<f64> {
-    let mut counted = 0.0;
-    for service in Lab::load()?.services {
-        if service.name.starts_with(kind) {
-            let measures = Measures::of(&service).await?;
-            counted += measures.sum(what, labels).unwrap_or_default();
-        }
-    }
-    Ok(counted)
-}
-
 /// How often the ledger has been asked this.
 async fn asked(question: &str) -> anyhow::Result<f64> {
     let calls = "rpc_server_call_duration_seconds_count";
-    counted("audit-", calls, &[("rpc_method", question)]).await
+    Measures::sum_of_all("audit-", calls, &[("rpc_method", question)]).await
 }
 
 /// How often writers have not known whether a write happened.
 async fn in_doubt() -> anyhow::Result<f64> {
-    counted("writer-", "writeback_writer_in_doubt_total", &[]).await
+    Measures::sum_of_all("writer-", "writeback_writer_in_doubt_total", &[]).await
 }
 
 async fn certainly_later_than(moment: OffsetDateTime) -> anyhow::Result<()> {
