@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use e2e::{Event, Measures, World, fresh_password, parts, until};
+use e2e::{DomainController, Event, Measures, World, fresh_password, parts, until};
 use lab::Lab;
 use sqlx::{Connection as _, PgConnection};
 use time::OffsetDateTime;
@@ -24,6 +24,15 @@ async fn asked(question: &str) -> anyhow::Result<f64> {
 /// How often writers have not known whether a write happened.
 async fn in_doubt() -> anyhow::Result<f64> {
     Measures::sum_of_all("writer-", "writeback_writer_in_doubt_total", &[]).await
+}
+
+/// Until the operation is in the forest's queue.
+async fn handed_over(world: &World, forest: &DomainController, id: &str) -> anyhow::Result<()> {
+    until("it is handed to the forest", SOON, || async {
+        let operation = world.door.operation(id).await?;
+        Ok((operation.text("forest") == forest.id()).then_some(()))
+    })
+    .await
 }
 
 async fn certainly_later_than(moment: OffsetDateTime) -> anyhow::Result<()> {
@@ -50,11 +59,7 @@ async fn an_older_operation_whose_end_is_not_recorded_yet_supersedes_no_newer_on
     let writers = parts::Stopped::stop(parts::services(&format!("writer-{}", forest.id()))?)?;
     let sent = world.door.send_without_waiting(&reset_to_older).await?;
     let first = sent.operation_id()?;
-    until("the older one is handed to the forest", SOON, || async {
-        let operation = world.door.operation(first).await?;
-        Ok((operation.text("forest") == forest.id()).then_some(()))
-    })
-    .await?;
+    handed_over(&world, forest, first).await?;
     let resolvers = parts::Stopped::stop(parts::services("resolver")?)?;
     let sent = world.door.send_without_waiting(&reset_to_newer).await?;
     let second = sent.operation_id()?;
@@ -137,12 +142,19 @@ async fn an_older_operation_whose_answer_was_lost_supersedes_no_newer_one() -> a
     let reset = |password| Event::reset(person, password).within(DEADLINE);
 
     let doubts = in_doubt().await?;
-    let standing_still = forest.hold_writes().await?;
+    // whoever shares a process of the domain controller with a write that stands still is not answered either: both are
+    // resolved before
+    let writers = parts::Stopped::stop(parts::services(&format!("writer-{}", forest.id()))?)?;
     let sent = world.door.send_without_waiting(&reset(&older)).await?;
     let first = sent.operation_id()?;
     let sent = world.door.send_without_waiting(&reset(&newer)).await?;
     let second = sent.operation_id()?;
     let admitted = OffsetDateTime::now_utc();
+    for id in [first, second] {
+        handed_over(&world, forest, id).await?;
+    }
+    let standing_still = forest.hold_writes().await?;
+    drop(writers);
     until("the older one's answer is given up", DEADLINE, || async {
         Ok((in_doubt().await? > doubts).then_some(()))
     })
