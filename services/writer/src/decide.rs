@@ -57,6 +57,15 @@ pub(crate) struct Precedent {
     pub(crate) written: Option<(OffsetDateTime, OffsetDateTime)>,
 }
 
+/// Between which times they have set a password.
+pub(crate) fn written_by(precedents: &[Precedent]) -> Vec<(OffsetDateTime, OffsetDateTime)> {
+    precedents
+        .iter()
+        .filter(|precedent| precedent.kind.sets_password() && precedent.status == Status::Applied)
+        .filter_map(|precedent| precedent.written)
+        .collect()
+}
+
 /// Whether the account as read may be written to at all.
 pub(crate) fn permit(
     operation: &Operation,

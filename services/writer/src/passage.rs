@@ -32,7 +32,7 @@ use crate::{
     decide::{Rules, Sent, newer_applied, notes},
     health::Health,
     keys::Keys,
-    ledger::Ledger,
+    ledger::{Ledger, Standing},
     observe::{Doubt, Observer},
     places::Doubts,
     switch::Switch,
@@ -67,6 +67,15 @@ async fn make_way(delivery: Delivery) {
     if let Err(error) = delivery.reject().await {
         tracing::debug!(%error, "not rejected; it will come again");
     }
+}
+
+/// Whether nothing is left to do.
+fn has_ended(standing: &Standing) -> bool {
+    let status = standing.status;
+    if status.is_terminal() {
+        tracing::info!(%status, "ended already");
+    }
+    status.is_terminal()
 }
 
 /// How it ended, with what tells this write from others later.
@@ -154,9 +163,7 @@ impl Passage {
             Err(refusal) => return refusal.into(),
         };
         if work.perhaps_begun {
-            let status = self.standing_in_ledger(work).await.status;
-            if status.is_terminal() {
-                tracing::info!(%status, "ended already");
+            if has_ended(&self.standing_in_ledger(work).await) {
                 return Passed::Elsewhere;
             }
             // a try of the password each time it is not its turn would be many
@@ -167,7 +174,15 @@ impl Passage {
             }
             self.observer.in_doubt(Doubt::Redelivered);
             let in_doubt = self.doubts.begin();
-            if let Some(account) = self.look_everywhere(domain, work, contents.as_ref()).await {
+            // what was before it on the account has ended by now
+            let standing = self.standing_in_ledger(work).await;
+            if has_ended(&standing) {
+                return Passed::Elsewhere;
+            }
+            let found = self
+                .look_everywhere(domain, work, contents.as_ref(), &standing.precedents)
+                .await;
+            if let Some(account) = found {
                 let how = if work.operation.kind.sets_password() {
                     "an earlier delivery had written it"
                 } else {
@@ -187,6 +202,10 @@ impl Passage {
             self.observer.reconciled(false);
             drop(in_doubt);
             let standing = self.standing_in_ledger(work).await;
+            // it may have a twin
+            if has_ended(&standing) {
+                return Passed::Elsewhere;
+            }
             if work.operation.kind.sets_password() && newer_applied(&standing.precedents) {
                 return Refusal::new(
                     Reason::Superseded,

@@ -16,6 +16,9 @@ use super::{
 /// the statement. So one that has just ended may seem to be pending, and one that was admitted meanwhile is not known:
 /// either is asked for again. One that stays unknown is of a ledger that was put back.
 ///
+/// Past its deadline an operation writes no more, so it keeps no newer one waiting. An older one has to know whether it has
+/// written before.
+///
 /// All replicas lock accounts in the same order: none waits for one that waits for it.
 const CLAIM: &str = "\
     WITH clock AS MATERIALIZED ( \
@@ -31,7 +34,8 @@ const CLAIM: &str = "\
         ON CONFLICT (object_guid) DO UPDATE SET operation_id = excluded.operation_id, at = excluded.at \
         WHERE c.operation_id = excluded.operation_id OR EXISTS ( \
             SELECT FROM operations o WHERE o.id = c.operation_id AND ( \
-                o.status <> 'pending' OR o.deadline <= excluded.at - $3 OR strpos(o.steps, $4) > 0) \
+                o.status <> 'pending' OR strpos(o.steps, $4) > 0 OR o.deadline <= excluded.at - $3 AND \
+                o.admitted_at < (SELECT mine.admitted_at FROM operations mine WHERE mine.id = excluded.operation_id)) \
         ) OR c.at < excluded.at - $5 AND NOT EXISTS (SELECT FROM operations o WHERE o.id = c.operation_id) \
         RETURNING object_guid, operation_id, xmax = 0 AS first \
     ) \
@@ -125,7 +129,8 @@ pub(crate) async fn waits_for(
     let holder: Option<Uuid> = sqlx::query_scalar(
         "SELECT c.operation_id FROM claims c JOIN operations o ON o.id = c.operation_id \
          WHERE c.object_guid = $1 AND c.operation_id <> $2 AND o.status = 'pending' \
-         AND o.deadline > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $3 \
+         AND (o.deadline > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $3 \
+         OR o.admitted_at > (SELECT mine.admitted_at FROM operations mine WHERE mine.id = $2)) \
          AND strpos(o.steps, $4) = 0",
     )
     .bind(object.as_bytes().as_slice())

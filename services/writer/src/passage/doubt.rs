@@ -17,7 +17,7 @@ use tokio::{
 use super::{ASK_AGAIN_AFTER, End, Passage};
 use crate::{
     Domain,
-    decide::{Sent, happened, is_set_since_admission_perhaps},
+    decide::{Precedent, Sent, happened, is_set_since_admission_perhaps, written_by},
     ledger::{Standing, tell},
     observe::Doubt,
     work::Work,
@@ -25,6 +25,9 @@ use crate::{
 
 /// How soon an account that is locked is tried again.
 const LOCKED_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// How often it is tried to unlock an account that a try of the password may have locked.
+const UNDOES_AT_MOST: usize = 10;
 
 /// A modify whose answer was lost.
 pub(super) struct Lost<'a> {
@@ -52,17 +55,25 @@ pub(super) fn seen_write(work: &Work, account: &Account) -> Option<v1::Write> {
 /// When passwords were set that ours is not: each try with a wrong one counts towards the lockout, and the same password is
 /// known by its time, at whichever domain controller.
 #[derive(Default)]
-struct Tried(BTreeSet<OffsetDateTime>);
+struct Others {
+    tried_in_vain: BTreeSet<OffsetDateTime>,
+    /// Between which times other operations have set theirs, as the ledger knows.
+    set: Vec<(OffsetDateTime, OffsetDateTime)>,
+}
 
-impl Tried {
+impl Others {
     fn in_vain(&mut self, account: &Account) {
         if let PwdLastSet::At(at) = account.pwd_last_set {
-            self.0.insert(at);
+            self.tried_in_vain.insert(at);
         }
     }
 
-    fn was_in_vain(&self, account: &Account) -> bool {
-        matches!(account.pwd_last_set, PwdLastSet::At(at) if self.0.contains(&at))
+    fn have_set(&self, account: &Account) -> bool {
+        let PwdLastSet::At(at) = account.pwd_last_set else {
+            return false;
+        };
+        let by_another = |(began, ended): &(_, _)| (*began..=*ended).contains(&at);
+        self.tried_in_vain.contains(&at) || self.set.iter().any(by_another)
     }
 }
 
@@ -96,7 +107,7 @@ impl Passage {
                 // 0 after 0 tells nothing
                 || account.pwd_last_set == PwdLastSet::MustChange
         };
-        let tried = Mutex::default();
+        let others = Mutex::default();
         let shown = self
             .look_at(
                 domain,
@@ -104,14 +115,14 @@ impl Passage {
                 contents,
                 &domain_controller,
                 is_touched,
-                &tried,
+                &others,
             )
             .await;
         let written = match shown {
             Shown::Written(account) => Some(account),
             Shown::NotWritten => None,
             // what it had written before it was taken out of service, the others have from it
-            Shown::Gone => self.look_everywhere(domain, work, contents).await,
+            Shown::Gone => self.look_everywhere(domain, work, contents, &[]).await,
         };
         if let Some(after) = written {
             work.step(&self.service, "reconciled", "it had been written");
@@ -138,14 +149,18 @@ impl Passage {
     ///
     /// Domain controllers tell each other what was written, but not at once, and one that is away has
     /// told nobody. So "not" is said only when every one that may have been sent it has said so; the
-    /// first that shows it is enough.
+    /// first that shows it is enough. A password that one of the precedents has set is not tried.
     pub(super) async fn look_everywhere(
         &self,
         domain: &Domain,
         work: &Work,
         contents: Option<&Contents>,
+        precedents: &[Precedent],
     ) -> Option<Box<Account>> {
-        let tried = &Mutex::default();
+        let others = &Mutex::new(Others {
+            set: written_by(precedents),
+            ..Others::default()
+        });
         let mut asked = BTreeSet::new();
         let mut looks = FuturesUnordered::new();
         let mut trouble = Trouble::none();
@@ -154,7 +169,7 @@ impl Passage {
             for controller in domain.directory.perhaps_written_at() {
                 if asked.insert(controller.clone()) {
                     looks.push(async move {
-                        self.look_at(domain, work, contents, &controller, |_| true, tried)
+                        self.look_at(domain, work, contents, &controller, |_| true, others)
                             .await
                     });
                 }
@@ -189,7 +204,7 @@ impl Passage {
         contents: Option<&Contents>,
         controller: &str,
         is_touched: impl Fn(&Account) -> bool,
-        tried: &Mutex<Tried>,
+        others: &Mutex<Others>,
     ) -> Shown {
         for wait in [self.write_time_out, Duration::ZERO] {
             let account = match self.read_surely(domain, work, controller).await {
@@ -200,7 +215,7 @@ impl Passage {
             let answered = Instant::now();
             if is_touched(&account)
                 && self
-                    .did_happen(domain, work, contents, &account, tried)
+                    .did_happen(domain, work, contents, &account, others)
                     .await
             {
                 // it may have been set between the two
@@ -259,7 +274,7 @@ impl Passage {
         work: &Work,
         contents: Option<&Contents>,
         account: &Account,
-        tried: &Mutex<Tried>,
+        others: &Mutex<Others>,
     ) -> bool {
         let clock = domain.directory.clock_of(&account.domain_controller);
         let Some(contents) = contents else {
@@ -272,8 +287,8 @@ impl Passage {
         loop {
             // one domain controller after the other, for as long as one try takes: what one has said is what the others
             // would say, and one that is away keeps nobody from asking them
-            let mut tried = tried.lock().await;
-            if tried.was_in_vain(account) {
+            let mut others = others.lock().await;
+            if others.have_set(account) {
                 return false;
             }
             let opens = domain
@@ -293,7 +308,12 @@ impl Passage {
                             "in doubt, and the account is locked: the password can be tried once it is unlocked"
                         );
                     }
-                    LOCKED_AGAIN_AFTER
+                    // which the operation is to undo anyway
+                    if work.operation.unlock && !work.is_late() && self.unlock(domain, work).await {
+                        Duration::ZERO
+                    } else {
+                        LOCKED_AGAIN_AFTER
+                    }
                 }
                 Ok(opens) => {
                     if let Some(so_far) = trouble.over() {
@@ -304,7 +324,7 @@ impl Passage {
                         );
                     }
                     if opens == Opens::No {
-                        tried.in_vain(account);
+                        others.in_vain(account);
                         self.undo_lockout(domain, work, account).await;
                     }
                     return happened(&work.operation, account, Some(opens), &clock, self.rules);
@@ -317,7 +337,7 @@ impl Passage {
                     ASK_AGAIN_AFTER
                 }
             };
-            drop(tried);
+            drop(others);
             sleep(again_after).await;
         }
     }
@@ -329,23 +349,36 @@ impl Passage {
         }
         let directory = &domain.directory;
         let controller = &before.domain_controller;
-        let now = directory
-            .read_account_at(work.object_guid, controller)
-            .await;
-        if !matches!(&now, Ok(Some(account)) if account.locked) {
-            return;
+        for _ in 0..UNDOES_AT_MOST {
+            let now = directory
+                .read_account_at(work.object_guid, controller)
+                .await;
+            let undone = match now {
+                Ok(Some(account)) if account.locked => self.unlock(domain, work).await,
+                Ok(_) => return,
+                Err(_) => false,
+            };
+            if undone {
+                tracing::info!("trying the password had locked the account: unlocked again");
+                return;
+            }
+            sleep(ASK_AGAIN_AFTER).await;
         }
+        tracing::warn!(
+            "trying the password may have locked the account, and it could not be unlocked again"
+        );
+    }
+
+    async fn unlock(&self, domain: &Domain, work: &Work) -> bool {
         let at = Instant::now() + self.write_time_out * 2;
-        match directory
+        let written = domain
+            .directory
             .write(work.object_guid, &PasswordWrite::Unlock, at)
-            .await
-        {
-            Ok(_) => tracing::info!("trying the password had locked the account: unlocked again"),
-            Err(error) => tracing::warn!(
-                ?error,
-                "trying the password has locked the account, and it could not be unlocked again"
-            ),
+            .await;
+        if let Err(error) = &written {
+            tracing::warn!(?error, "in doubt, and the account could not be unlocked");
         }
+        written.is_ok()
     }
 
     pub(super) async fn standing_in_ledger(&self, work: &Work) -> Standing {

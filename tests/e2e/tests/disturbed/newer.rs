@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use e2e::{DomainController, Event, Measures, World, fresh_password, parts, until};
+use futures_util::future::try_join_all;
 use lab::Lab;
+use operation::Reason;
 use sqlx::{Connection as _, PgConnection};
 use time::OffsetDateTime;
 
@@ -12,6 +14,8 @@ use crate::{ALONE, people};
 
 const SOON: Duration = Duration::from_secs(10);
 const DEADLINE: Duration = Duration::from_mins(1);
+/// Enough to be written at all.
+const SHORT: Duration = Duration::from_millis(6_500);
 /// More than the stated skew allowance and the second that a controller's clock is read to.
 const CERTAINLY_LATER: Duration = Duration::from_secs(2);
 
@@ -142,6 +146,15 @@ async fn an_older_operation_whose_answer_was_lost_supersedes_no_newer_one() -> a
     let reset = |password| Event::reset(person, password).within(DEADLINE);
 
     let doubts = in_doubt().await?;
+    // signing in is a write, too, so each writer has its connection before
+    let warm = people::UNDER_WAY.map(|number| {
+        let world = &world;
+        async move {
+            let event = Event::reset(forest.person(number)?, &fresh_password());
+            world.door.send(&event).await?.expect_applied()
+        }
+    });
+    try_join_all(warm).await?;
     // whoever shares a process of the domain controller with a write that stands still is not answered either: both are
     // resolved before
     let writers = parts::Stopped::stop(parts::services(&format!("writer-{}", forest.id()))?)?;
@@ -199,4 +212,88 @@ async fn a_password_set_a_moment_ago_is_no_reason_to_ask_who_set_it() -> anyhow:
         "the ledger was asked what it had told already"
     );
     forest.prove(person, &old, &second).await
+}
+
+/// The newer one is written at once and the ledger hears of it late, long after its deadline; meanwhile the older one has
+/// been left behind on its way.
+#[tokio::test]
+async fn an_older_operation_overwrites_no_newer_one_whose_end_is_not_recorded_yet()
+-> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
+    let world = World::enter().await?;
+    let forest = world.forests.first().context("no forest")?;
+    let [one, other] = parts::services("resolver")?
+        .try_into()
+        .map_err(|all| anyhow!("not two resolvers: {all:?}"))?;
+    // the broker gives messages to them in turn
+    let turns = [(one, other), (other, one)].into_iter().cycle();
+    for (number, (answers, stands_still)) in people::UNDER_WAY.zip(turns) {
+        let person = forest.person(number)?;
+        if left_behind(&world, forest, person, answers, stands_still).await? {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the broker never gave the older one to the resolver that stood still")
+}
+
+/// False where the newer one was left behind.
+async fn left_behind(
+    world: &World,
+    forest: &DomainController,
+    person: &str,
+    answers: u32,
+    stands_still: u32,
+) -> anyhow::Result<bool> {
+    let anchor = forest.identifiers(person).await?.source_anchor;
+    let old = forest.start_with_fresh_password(person).await?;
+    let (older, newer) = (fresh_password(), fresh_password());
+    let answers = parts::Stopped::stop(vec![answers])?;
+    let stands_still = parts::Stopped::stop(vec![stands_still])?;
+    let reset_to_older = Event::reset(person, &older).within(DEADLINE);
+    let sent = world.door.send_without_waiting(&reset_to_older).await?;
+    let first = sent.operation_id()?;
+    let reset_to_newer = Event::reset(person, &newer).by_source_anchor(&anchor);
+    let sent = world
+        .door
+        .send_without_waiting(&reset_to_newer.within(SHORT))
+        .await?;
+    let second = sent.operation_id()?;
+    let deadline = OffsetDateTime::now_utc() + SHORT;
+    let mut database = PgConnection::connect(&Lab::load()?.postgres).await?;
+    let mut appending = database.begin().await?;
+    // of the newer one nothing can be recorded
+    sqlx::query("SELECT FROM operations WHERE id = $1::uuid FOR UPDATE")
+        .bind(second)
+        .execute(&mut *appending)
+        .await?;
+    drop(answers);
+    let newer_is_set = until("one of them is written", SOON, || async {
+        if forest.opens(person, &newer).await? {
+            return Ok(Some(true));
+        }
+        Ok(forest.opens(person, &older).await?.then_some(false))
+    })
+    .await?;
+    let asked_before = asked("Claim").await?;
+    if newer_is_set {
+        certainly_later_than(deadline).await?;
+        drop(stands_still);
+        until(
+            "the older one's writer asks for the account",
+            DEADLINE,
+            || async { Ok((asked("Claim").await? > asked_before).then_some(())) },
+        )
+        .await?;
+    } else {
+        drop(stands_still);
+    }
+    appending.rollback().await?;
+    let ended = world.door.ended_operation(first).await?;
+    world.door.ended_operation(second).await?;
+    if newer_is_set {
+        let superseded = Reason::Superseded.code();
+        ensure!(ended.text("reason") == superseded, "{}", ended.body);
+        forest.prove(person, &old, &newer).await?;
+    }
+    Ok(newer_is_set)
 }

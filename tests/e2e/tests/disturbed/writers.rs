@@ -128,7 +128,7 @@ async fn nobody_is_locked_out_by_finding_out_whether_a_password_was_set() -> any
         ensure!(!forest.opens(person, "not the password").await?);
     }
     let change = Event::change(person, &given, &chosen).within(LONG_ENOUGH);
-    let id = die_with(&world, forest, &change, async || Ok(())).await?;
+    let [id] = die_with(&world, forest, [&change], async || Ok(())).await?;
     world.door.ended_operation(&id).await?.expect_applied()?;
     forest.prove(person, &given, &chosen).await
 }
@@ -142,12 +142,14 @@ async fn hide_by_lockout(
     new: &str,
 ) -> anyhow::Result<String> {
     let logs = Logs::from_now_on()?;
-    let reset = Event::reset(person, new).within(DEADLINE);
+    let reset = Event::reset(person, new)
+        .keeping_a_lockout()
+        .within(DEADLINE);
     let set_and_lock = async || {
         forest.set_password(person, new).await?;
         forest.lock(person, new).await
     };
-    let id = die_with(world, forest, &reset, set_and_lock).await?;
+    let [id] = die_with(world, forest, [&reset], set_and_lock).await?;
     until("a writer meets the lockout", LONG_ENOUGH, || async {
         let met = logs.with_message(
             "in doubt, and the account is locked: the password can be tried once it is unlocked",
@@ -195,25 +197,83 @@ async fn who_is_locked_out_waits_for_nothing_that_the_lockout_hides() -> anyhow:
     forest.prove(person, &hidden, &new).await
 }
 
-/// Hands an operation to writers that do nothing with it, and kills them.
-async fn die_with(
+/// A lockout that the operation is to undo anyway hides nothing.
+#[tokio::test]
+async fn a_reset_that_unlocks_does_so_to_find_out_whether_it_was_written() -> anyhow::Result<()> {
+    let _alone = ALONE.lock().await;
+    let world = World::enter().await?;
+    let forest = forest(&world)?;
+    let person = forest.person(people::UNDER_WAY.start)?;
+    let old = forest.start_with_fresh_password(person).await?;
+    let new = fresh_password();
+    let reset = Event::reset(person, &new).within(LONG_ENOUGH);
+    let set_and_lock = async || {
+        forest.set_password(person, &new).await?;
+        forest.lock(person, &new).await
+    };
+    let [id] = die_with(&world, forest, [&reset], set_and_lock).await?;
+    let ended = world.door.ended_operation(&id).await?;
+    ended.expect_applied()?;
+    let found = steps(&ended).any(|(_, step)| step == "reconciled");
+    ensure!(found, "{}", ended.body);
+    forest.prove(person, &old, &new).await
+}
+
+/// Of each it is asked whether its password was set, where one before it has just set another.
+#[tokio::test]
+async fn finding_out_about_many_tries_no_password_that_another_has_replaced() -> anyhow::Result<()>
+{
+    let _alone = ALONE.lock().await;
+    let world = World::enter().await?;
+    let forest = forest(&world)?;
+    let person = forest.person(people::UNDER_WAY.start)?;
+    let before = Event::reset(person, &fresh_password());
+    world.door.send(&before).await?.expect_applied()?;
+    for _ in 0..ALL_BUT_ONE {
+        ensure!(!forest.opens(person, "not the password").await?);
+    }
+    let logs = Logs::from_now_on()?;
+    let passwords = [fresh_password(), fresh_password(), fresh_password()];
+    let resets = passwords.each_ref().map(|password| {
+        let reset = Event::reset(person, password).within(LONG_ENOUGH);
+        reset.keeping_a_lockout()
+    });
+    let ids = die_with(&world, forest, resets.each_ref(), async || Ok(())).await?;
+    for id in ids {
+        world.door.ended_operation(&id).await?.expect_applied()?;
+    }
+    let locked = logs.with_message("trying the password had locked the account: unlocked again")?;
+    ensure!(locked.is_empty(), "{locked:?}");
+    let [.., last] = &passwords;
+    ensure!(
+        forest.opens(person, last).await?,
+        "the last one does not hold"
+    );
+    Ok(())
+}
+
+/// Hands operations to writers that do nothing with them, and kills them.
+async fn die_with<const N: usize>(
     world: &World,
     forest: &DomainController,
-    event: &Event,
+    events: [&Event; N],
     meanwhile: impl AsyncFnOnce() -> anyhow::Result<()>,
-) -> anyhow::Result<String> {
+) -> anyhow::Result<[String; N]> {
     let writers = writers(forest)?;
     let stopped = parts::Stopped::stop(writers.clone())?;
-    let sent = world.door.send_without_waiting(event).await?;
-    let id = sent.operation_id()?.to_owned();
-    until("it is handed to the forest", DEADLINE, || async {
-        let operation = world.door.operation(&id).await?;
-        Ok((operation.text("forest") == forest.id()).then_some(()))
-    })
-    .await?;
+    let mut ids = [const { String::new() }; N];
+    for (event, id) in events.into_iter().zip(&mut ids) {
+        let sent = world.door.send_without_waiting(event).await?;
+        sent.operation_id()?.clone_into(id);
+        until("it is handed to the forest", DEADLINE, || async {
+            let operation = world.door.operation(id).await?;
+            Ok((operation.text("forest") == forest.id()).then_some(()))
+        })
+        .await?;
+    }
     meanwhile().await?;
     parts::signal("-KILL", &writers)?;
     drop(stopped);
     parts::gone(&writers).await?;
-    Ok(id)
+    Ok(ids)
 }
