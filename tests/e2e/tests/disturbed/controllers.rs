@@ -153,8 +153,8 @@ async fn dies(world: &World, first: &DomainController) -> anyhow::Result<()> {
     back_at_the_first(world, first, first.person(people::UNDER_WAY.start)?).await
 }
 
-/// The first stands still: who asks it first waits for it, nobody after that.
-async fn freezes(world: &World, first: &DomainController) -> anyhow::Result<()> {
+/// The first stands still, until what is returned is dropped: who asks it first waits for it, nobody after that.
+async fn freezes(world: &World, first: &DomainController) -> anyhow::Result<parts::Stopped> {
     let frozen = parts::Stopped::stop(parts::infrastructure(&format!("samba-{}", first.id()))?)?;
     let person = first.person(people::AFTERWARDS.start)?;
     let mut took = Vec::new();
@@ -174,8 +174,7 @@ async fn freezes(world: &World, first: &DomainController) -> anyhow::Result<()> 
         waited <= 4 && took[8..].iter().all(|took| *took < Duration::from_secs(2)),
         "{took:?}"
     );
-    drop(frozen);
-    back_at_the_first(world, first, person).await
+    Ok(frozen)
 }
 
 /// How many writes have come in doubt since the forest's writers were started.
@@ -184,11 +183,14 @@ async fn in_doubt(forest: &DomainController) -> anyhow::Result<f64> {
     Measures::sum_of_all(&writers, "writeback_writer_in_doubt_total", &[]).await
 }
 
-/// The first stands still, and writers die with as many operations as they have in hand. Those are in doubt for as long,
+/// While the first stands still, writers die with as many operations as they have in hand. Those are in doubt for as long,
 /// since it may have been sent a write of any; nobody else waits for them.
-async fn freezes_while_writers_die(world: &World, first: &DomainController) -> anyhow::Result<()> {
+async fn writers_die(
+    world: &World,
+    first: &DomainController,
+    frozen: parts::Stopped,
+) -> anyhow::Result<()> {
     let second = first.at(SECOND);
-    let frozen = parts::Stopped::stop(parts::infrastructure(&format!("samba-{}", first.id()))?)?;
     let writers = parts::services(&format!("writer-{}", first.id()))?;
     let stopped = parts::Stopped::stop(writers.clone())?;
     let mut begun = Vec::new();
@@ -258,8 +260,8 @@ async fn operations_go_to_the_second_controller_while_the_first_is_away() -> any
     );
 
     dies(&world, first).await?;
-    freezes(&world, first).await?;
-    freezes_while_writers_die(&world, first).await?;
+    let frozen = freezes(&world, first).await?;
+    writers_die(&world, first, frozen).await?;
     drop(added);
     restart_writers(first).await
 }

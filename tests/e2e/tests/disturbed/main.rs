@@ -33,6 +33,7 @@ mod standby;
 mod status;
 mod switch;
 mod told;
+mod turn;
 mod walls;
 mod writers;
 
@@ -42,8 +43,7 @@ use e2e::{DomainController, Event, World, parts, until};
 
 const AGAIN_WITHIN: Duration = Duration::from_mins(1);
 
-/// Held by every test that disturbs what others rely on.
-static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+static ALONE: turn::Turns = turn::Turns::new();
 
 /// Until every service works with a forest again, and what comes next finds nothing that is over: some leave a domain
 /// controller alone for seconds after it is back, and each of them takes its share of the operations.
