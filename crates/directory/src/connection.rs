@@ -5,7 +5,6 @@
 
 use std::{
     future::Future,
-    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -14,28 +13,23 @@ use std::{
     time::Duration,
 };
 
-use ldap3::{
-    Ldap, LdapConnAsync, LdapConnSettings, LdapError, Mod, Scope, SearchEntry, SearchOptions,
-    StdStream, controls::RawControl,
-};
+use ldap3::{Ldap, LdapError, Mod, Scope, SearchEntry, SearchOptions, controls::RawControl};
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 use tokio::{
-    net::TcpStream,
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::{Instant, timeout},
 };
 
 use crate::{
     Endpoint, RootDse,
-    endpoint::Tls,
+    dial::dial,
     error::ConnectError,
     explain::bind_code,
     observe::{self, Answered, Counted},
     reading::Entry,
     root_dse::{ROOT_DSE_ATTRIBUTES, root_dse},
-    start_tls::start_tls,
     write::Octets,
 };
 
@@ -102,6 +96,18 @@ impl Answered for (Vec<Entry>, Answer) {
     }
 }
 
+/// A request whose answer has not come in time. To be waited for only while its connection lives.
+#[derive(Debug)]
+pub(crate) struct Outstanding(JoinSet<Result<Answer, CallError>>);
+
+impl Outstanding {
+    /// However long it takes: until the domain controller has answered, or the connection is lost, which the system
+    /// notices of one that cannot be reached any more ([`crate::dial`]). To be cancelled and begun again at will.
+    pub(crate) async fn answer(&mut self) -> Result<Answer, CallError> {
+        flattened(self.0.join_next().await)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Connection {
     ldap: Ldap,
@@ -138,7 +144,7 @@ impl Connection {
         addresses: Option<Vec<SocketAddr>>,
         time_out: Duration,
     ) -> Result<Self, ConnectError> {
-        let opening = open(endpoint.clone(), Arc::clone(&tls), addresses);
+        let opening = dial(endpoint.clone(), Arc::clone(&tls), addresses);
         let opened = in_task(time_out, async move { Ok(opening.await) })
             .await
             .map_err(|error| ConnectError::Unreachable(error.cause()))?;
@@ -196,20 +202,29 @@ impl Connection {
         observe::exchange("bind", &self.endpoint, bind).await
     }
 
-    /// Changes one entry.
+    /// Changes one entry. What has no answer in time goes on, for the answer may yet come.
     pub(crate) async fn modify(
         &self,
         target: String,
         modifications: Vec<Mod<Octets>>,
         control: Option<RawControl>,
-    ) -> Result<Answer, CallError> {
-        let modify = self.call(|mut ldap| async move {
+    ) -> (Result<Answer, CallError>, Option<Outstanding>) {
+        let mut ldap = self.ldap.clone();
+        let mut task = JoinSet::new();
+        task.spawn(async move {
             if let Some(control) = control {
                 ldap.with_controls(control);
             }
             Ok(Answer::from(ldap.modify(&target, modifications).await?))
         });
-        observe::exchange("modify", &self.endpoint, modify).await
+        let outcome = async {
+            let answer = outcome_of(&mut task, self.time_out).await?;
+            self.has_answered();
+            Ok(answer)
+        };
+        let outcome = observe::exchange("modify", &self.endpoint, outcome).await;
+        let outstanding = (!task.is_empty()).then_some(Outstanding(task));
+        (outcome, outstanding)
     }
 
     /// Binds as the service account.
@@ -333,9 +348,13 @@ impl Connection {
         F: Future<Output = Result<T, CallError>> + Send + 'static,
     {
         let outcome = in_task(time_out, exchange(self.ldap.clone())).await?;
+        self.has_answered();
+        Ok(outcome)
+    }
+
+    fn has_answered(&self) {
         let answered = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.answered.store(answered, Ordering::Relaxed);
-        Ok(outcome)
     }
 
     /// An exchange ended well so lately.
@@ -349,33 +368,6 @@ impl Connection {
     }
 }
 
-/// Connects and begins TLS.
-async fn open(
-    endpoint: Endpoint,
-    tls: Arc<ClientConfig>,
-    addresses: Option<Vec<SocketAddr>>,
-) -> Result<(LdapConnAsync, Ldap), ConnectError> {
-    let mut settings = LdapConnSettings::new().set_config(tls);
-    let address = format!("{}:{}", endpoint.host(), endpoint.port());
-    if addresses.is_some() || endpoint.tls() == Tls::Start {
-        let unreachable = |error: io::Error| ConnectError::Unreachable(error.to_string());
-        let connected = match &addresses {
-            Some(addresses) => TcpStream::connect(addresses.as_slice()).await,
-            None => TcpStream::connect(&address).await,
-        };
-        let mut stream = connected.map_err(unreachable)?;
-        if endpoint.tls() == Tls::Start {
-            start_tls(&mut stream).await?;
-        }
-        let stream = StdStream::Tcp(stream.into_std().map_err(unreachable)?);
-        settings = settings.set_std_stream(stream);
-    }
-    // a scheme that cannot do without TLS, whatever came before
-    LdapConnAsync::with_settings(settings, &format!("ldaps://{address}"))
-        .await
-        .map_err(unconnected)
-}
-
 /// The task is aborted when the time-out passes or the caller gives up.
 async fn in_task<T: Send + 'static>(
     time_out: Duration,
@@ -383,9 +375,16 @@ async fn in_task<T: Send + 'static>(
 ) -> Result<T, CallError> {
     let mut task = JoinSet::new();
     task.spawn(work);
+    outcome_of(&mut task, time_out).await
+}
+
+/// Leaves the task to itself when the time-out passes.
+async fn outcome_of<T: Send + 'static>(
+    task: &mut JoinSet<Result<T, CallError>>,
+    time_out: Duration,
+) -> Result<T, CallError> {
     match timeout(time_out, task.join_next()).await {
-        Ok(Some(Ok(outcome))) => outcome,
-        Ok(Some(Err(_)) | None) => Err(CallError::Lost("it sent malformed data".to_owned())),
+        Ok(ended) => flattened(ended),
         Err(_) => Err(CallError::Lost(format!(
             "no answer within {} ms",
             time_out.as_millis()
@@ -393,17 +392,10 @@ async fn in_task<T: Send + 'static>(
     }
 }
 
-fn unconnected(error: LdapError) -> ConnectError {
-    let LdapError::Io { source } = error else {
-        return ConnectError::Unreachable("the connection cannot be made".to_owned());
-    };
-    let tls = source
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match tls {
-        Some(error @ rustls::Error::InvalidCertificate(_)) => ConnectError::Untrusted(format!(
-            "its certificate is not one of this forest's: {error}"
-        )),
-        _ => ConnectError::Unreachable(source.to_string()),
+/// What a task came to that was alone in its set.
+fn flattened<T>(ended: Option<Result<Result<T, CallError>, JoinError>>) -> Result<T, CallError> {
+    match ended {
+        Some(Ok(outcome)) => outcome,
+        Some(Err(_)) | None => Err(CallError::Lost("it sent malformed data".to_owned())),
     }
 }

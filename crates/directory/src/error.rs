@@ -2,7 +2,7 @@
 
 use operation::Reason;
 
-use crate::{Endpoint, Explained};
+use crate::{Endpoint, Explained, LateAnswer};
 
 /// Why a directory cannot even be described.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +60,7 @@ impl DirectoryError {
 }
 
 /// A write that did not succeed: was it applied?
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// Certainly not: it was never sent, or the domain controller refused it as a whole
     /// (RFC 4511 4.6: a modify is atomic).
@@ -75,6 +75,9 @@ pub enum WriteError {
         domain_controller: String,
         /// The policy-hints control that it was sent with.
         policy_hints: Option<&'static str>,
+        /// The answer that may come yet. As long as it is waited for, nothing but it tells that the write is not carried
+        /// out: a domain controller may answer others meanwhile. None where the connection is lost.
+        late: Option<Box<LateAnswer>>,
     },
 }
 

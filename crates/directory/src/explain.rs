@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use operation::{Reason, Violation};
+use operation::{Reason, Refusal, Violation};
 
 use crate::PasswordWrite;
 
@@ -24,6 +24,16 @@ pub struct Explained {
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.reason, self.detail)
+    }
+}
+
+impl From<Explained> for Refusal {
+    fn from(explained: Explained) -> Self {
+        Self {
+            reason: explained.reason,
+            detail: explained.detail,
+            violations: explained.violations,
+        }
     }
 }
 

@@ -1,15 +1,18 @@
 //! The way of a write: one modify, sent once, at the first domain controller that takes it.
 
+use std::sync::Arc;
+
 use operation::{ObjectGuid, Reason};
 use secrecy::ExposeSecret as _;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::{
-    DeadlineInstant, Directory, Explained, PasswordWrite, PwdLastSet, WriteError, WriteReceipt,
+    DeadlineInstant, Directory, Explained, LateAnswer, PasswordWrite, PwdLastSet, WriteError,
+    WriteReceipt,
     account::{allowed_attributes, pwd_last_set},
     breaker::Failure,
-    connection::{Answer, CallError, Connection},
+    connection::{Answer, CallError, Connection, Outstanding},
     controllers::For,
     domain_of,
     exchange::{Knowing, by_guid, nobody_asked, read_one, ready, unavailable},
@@ -20,18 +23,26 @@ use crate::{
     pool::{Lease, Pool},
 };
 
-/// A modify that was sent, and what came of it.
-struct Sent {
+/// A modify that was sent.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) guid: ObjectGuid,
+    pub(crate) change: PasswordWrite,
+    pub(crate) policy_hints: Option<&'static str>,
+    pub(crate) began: OffsetDateTime,
+}
+
+/// What came of it in time.
+struct Exchange {
+    sent: Sent,
     lease: Lease,
-    policy_hints: Option<&'static str>,
     at: Instant,
-    began: OffsetDateTime,
-    ended: OffsetDateTime,
     answer: Result<Answer, CallError>,
+    outstanding: Option<Outstanding>,
 }
 
 /// Why a write came to nothing at one domain controller.
-enum Unwritten {
+pub(crate) enum Unwritten {
     /// To be done elsewhere, and how to explain that if it is not.
     Referred(Vec<String>, Explained),
     For(WriteError),
@@ -80,7 +91,7 @@ impl Directory {
     /// on the allow-list, for the password goes with it.
     async fn write_or_follow(
         &self,
-        pool: &Pool,
+        pool: &Arc<Pool>,
         guid: ObjectGuid,
         change: &PasswordWrite,
         at: DeadlineInstant,
@@ -119,7 +130,7 @@ impl Directory {
         guid: ObjectGuid,
         change: &PasswordWrite,
         at: DeadlineInstant,
-    ) -> Result<Sent, WriteError> {
+    ) -> Result<Exchange, WriteError> {
         loop {
             // a connection proven alive a moment ago makes an unknown outcome rare
             let lease = ready(pool, Knowing::ClockAndLife).await.map_err(|error| {
@@ -155,7 +166,7 @@ impl Directory {
                 }
             };
             let (at, began) = (Instant::now(), OffsetDateTime::now_utc());
-            let answer = lease
+            let (answer, outstanding) = lease
                 .connection
                 .modify(
                     by_guid(guid),
@@ -163,79 +174,58 @@ impl Directory {
                     policy_hints.map(critical),
                 )
                 .await;
-            let ended = OffsetDateTime::now_utc();
             if lease.reused && matches!(answer, Err(CallError::NotSent)) {
                 pool.forget_idle(); // it died since; nothing was sent
                 continue;
             }
-            return Ok(Sent {
-                lease,
+            let sent = Sent {
+                guid,
+                change: change.clone(),
                 policy_hints,
-                at,
                 began,
-                ended,
+            };
+            return Ok(Exchange {
+                sent,
+                lease,
+                at,
                 answer,
+                outstanding,
             });
         }
     }
 
     async fn write_at(
         &self,
-        pool: &Pool,
+        pool: &Arc<Pool>,
         guid: ObjectGuid,
         change: &PasswordWrite,
         at: DeadlineInstant,
     ) -> Result<WriteReceipt, Unwritten> {
-        let Sent {
+        let Exchange {
+            sent,
             lease,
-            policy_hints,
             at,
-            began,
-            ended,
-            answer: sent,
+            answer,
+            outstanding,
         } = self.send(pool, guid, change, at).await?;
-        match sent {
-            Ok(answer) if answer.result == 0 => {
-                let expired_at_once = change.needs_unexpire()
-                    && !pool.facts.unexpire_is_proven()
-                    && expired_at_once(pool, &lease.connection, guid).await;
-                pool.give_back(lease);
-                let clock = pool.facts.clock();
-                Ok(WriteReceipt {
-                    domain_controller: pool.endpoint.to_string(),
-                    began: clock.earliest(began),
-                    ended: clock.latest(ended),
-                    policy_hints,
-                    expired_at_once,
-                })
-            }
-            Ok(answer) if answer.result == REFERRAL => {
-                pool.give_back(lease);
-                pool.rest();
-                let explained = explain(change, answer.result, &answer.text);
-                Err(Unwritten::Referred(answer.referrals, explained))
-            }
+        match answer {
             Ok(answer) => {
-                let mut explained = explain(change, answer.result, &answer.text);
-                if matches!(
-                    explained.reason,
-                    Reason::AccessDenied | Reason::CannotChangePassword
-                ) {
-                    let allowed = allowed_on(&lease.connection, guid).await;
-                    name_missing_right(change, allowed.as_ref(), &mut explained);
+                let ended = OffsetDateTime::now_utc();
+                let told = sent.told(pool, &lease.connection, answer, ended).await;
+                match &told {
+                    Err(Unwritten::Referred(..)) => {
+                        pool.give_back(lease);
+                        pool.rest();
+                    }
+                    // it answers, and cannot do this, or not now
+                    Err(Unwritten::For(WriteError::CertainlyNot(explained)))
+                        if explained.transient =>
+                    {
+                        pool.rest();
+                    }
+                    Ok(_) | Err(Unwritten::For(_)) => pool.give_back(lease),
                 }
-                if explained.reason == Reason::PasswordPolicy {
-                    let now = pool.facts.clock().earliest(ended);
-                    let history = change.obeys_history(policy_hints);
-                    let broken = &mut explained;
-                    name_broken_rules(&lease.connection, guid, change, now, history, broken).await;
-                }
-                if explained.transient {
-                    pool.rest(); // it answers, and cannot do this, or not now
-                } else {
-                    pool.give_back(lease);
-                }
-                Err(WriteError::CertainlyNot(explained).into())
+                told
             }
             Err(CallError::NotSent) => {
                 let error = unavailable(pool, CallError::NotSent);
@@ -249,11 +239,59 @@ impl Directory {
                 Err(WriteError::Unknown {
                     problem: error.to_string(),
                     domain_controller: pool.endpoint.to_string(),
-                    policy_hints,
+                    policy_hints: sent.policy_hints,
+                    late: outstanding.map(|outstanding| {
+                        let pool = Arc::clone(pool);
+                        Box::new(LateAnswer::new(pool, lease.connection, sent, outstanding))
+                    }),
                 }
                 .into())
             }
         }
+    }
+}
+
+impl Sent {
+    /// What the domain controller's answer says of it, which came at `ended`.
+    pub(crate) async fn told(
+        &self,
+        pool: &Pool,
+        connection: &Connection,
+        answer: Answer,
+        ended: OffsetDateTime,
+    ) -> Result<WriteReceipt, Unwritten> {
+        let change = &self.change;
+        if answer.result == 0 {
+            let expired_at_once = change.needs_unexpire()
+                && !pool.facts.unexpire_is_proven()
+                && expired_at_once(pool, connection, self.guid).await;
+            let clock = pool.facts.clock();
+            return Ok(WriteReceipt {
+                domain_controller: pool.endpoint.to_string(),
+                began: clock.earliest(self.began),
+                ended: clock.latest(ended),
+                policy_hints: self.policy_hints,
+                expired_at_once,
+            });
+        }
+        let mut explained = explain(change, answer.result, &answer.text);
+        if answer.result == REFERRAL {
+            return Err(Unwritten::Referred(answer.referrals, explained));
+        }
+        if matches!(
+            explained.reason,
+            Reason::AccessDenied | Reason::CannotChangePassword
+        ) {
+            let allowed = allowed_on(connection, self.guid).await;
+            name_missing_right(change, allowed.as_ref(), &mut explained);
+        }
+        if explained.reason == Reason::PasswordPolicy {
+            let now = pool.facts.clock().earliest(ended);
+            let history = change.obeys_history(self.policy_hints);
+            let broken = &mut explained;
+            name_broken_rules(connection, self.guid, change, now, history, broken).await;
+        }
+        Err(WriteError::CertainlyNot(explained).into())
     }
 }
 

@@ -57,13 +57,14 @@ pub(crate) struct Precedent {
     pub(crate) written: Option<(OffsetDateTime, OffsetDateTime)>,
 }
 
-/// Between which times they have set a password.
-pub(crate) fn written_by(precedents: &[Precedent]) -> Vec<(OffsetDateTime, OffsetDateTime)> {
-    precedents
-        .iter()
-        .filter(|precedent| precedent.kind.sets_password() && precedent.status == Status::Applied)
-        .filter_map(|precedent| precedent.written)
-        .collect()
+impl Precedent {
+    /// Whether it is known to have set the password that was set then.
+    pub(crate) fn has_written_at(&self, at: OffsetDateTime) -> bool {
+        let contains = |(began, ended): (_, _)| (began..=ended).contains(&at);
+        self.kind.sets_password()
+            && self.status == Status::Applied
+            && self.written.is_some_and(contains)
+    }
 }
 
 /// Whether the account as read may be written to at all.
@@ -111,13 +112,9 @@ pub(crate) fn superseded(
     precedents: &[Precedent],
 ) -> Overtaken {
     let by_older = |at: OffsetDateTime| {
-        precedents.iter().any(|precedent| {
-            !precedent.admitted_later
-                && precedent.status == Status::Applied
-                && precedent
-                    .written
-                    .is_some_and(|(began, ended)| (began..=ended).contains(&at))
-        })
+        precedents
+            .iter()
+            .any(|precedent| !precedent.admitted_later && precedent.has_written_at(at))
     };
     let by_somebody_else = set_since_admission == Comparison::Later
         && match account.pwd_last_set {

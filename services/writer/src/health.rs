@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -18,7 +15,11 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Domain, keys::Keys};
+use crate::{
+    Domain,
+    keys::Keys,
+    under_way::{Entry, UnderWay},
+};
 
 const ASK_QUEUE_EVERY: Duration = Duration::from_secs(5);
 
@@ -30,15 +31,14 @@ pub(crate) struct Health {
     lookouts: Vec<Lookout>,
     keys: Arc<Keys>,
     policy_hints_required: bool,
+    /// When each operation was accepted that is under way here.
+    under_way: UnderWay<OffsetDateTime>,
     state: Mutex<State>,
-    next: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
     waiting: Option<u32>,
-    /// When each operation was accepted that is under way here.
-    under_way: BTreeMap<u64, OffsetDateTime>,
     applied: Option<Instant>,
     denied: Option<Denied>,
 }
@@ -46,18 +46,6 @@ struct State {
 struct Denied {
     at: Instant,
     right: String,
-}
-
-/// One operation under way, for as long as this lives.
-pub(crate) struct UnderWay<'a> {
-    health: &'a Health,
-    number: u64,
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.health.state().under_way.remove(&self.number);
-    }
 }
 
 impl Health {
@@ -75,8 +63,8 @@ impl Health {
             keys,
             policy_hints_required: forest.policy_hints.users == config::SendHints::Required
                 || forest.policy_hints.administrators == config::SendHints::Required,
+            under_way: UnderWay::default(),
             state: Mutex::default(),
-            next: AtomicU64::new(0),
         })
     }
 
@@ -101,13 +89,8 @@ impl Health {
     }
 
     /// An operation that was accepted then is under way here.
-    pub(crate) fn begin(&self, accepted_at: OffsetDateTime) -> UnderWay<'_> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.state().under_way.insert(number, accepted_at);
-        UnderWay {
-            health: self,
-            number,
-        }
+    pub(crate) fn begin(&self, accepted_at: OffsetDateTime) -> Entry<'_, OffsetDateTime> {
+        self.under_way.enter(accepted_at)
     }
 
     /// What an end tells of the service account's rights.
@@ -125,15 +108,16 @@ impl Health {
 
     pub(crate) fn now(&self) -> v1::ForestHealth {
         let domains = self.lookouts.iter().map(Lookout::health).collect();
+        let under_way = self.under_way.now();
+        let oldest = under_way.iter().min();
         let state = self.state();
-        let oldest = state.under_way.values().min();
         let age = |at: Instant| milliseconds(at.elapsed());
         v1::ForestHealth {
             forest: self.forest.to_string(),
             domains,
             queue: Some(v1::QueueHealth {
                 waiting: state.waiting,
-                under_way: u32::try_from(state.under_way.len()).unwrap_or(u32::MAX),
+                under_way: u32::try_from(under_way.len()).unwrap_or(u32::MAX),
                 oldest_age_ms: oldest.map(|accepted_at| {
                     let age = OffsetDateTime::now_utc() - *accepted_at;
                     milliseconds(Duration::try_from(age).unwrap_or_default())

@@ -17,6 +17,7 @@ mod places;
 #[cfg(test)]
 mod redaction;
 mod switch;
+mod under_way;
 mod work;
 
 use std::{

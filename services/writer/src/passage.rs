@@ -2,6 +2,7 @@
 
 mod attempt;
 mod doubt;
+mod inquiry;
 mod misled;
 mod turn;
 
@@ -163,22 +164,23 @@ impl Passage {
             Err(refusal) => return refusal.into(),
         };
         if work.perhaps_begun {
-            if has_ended(&self.standing_in_ledger(work).await) {
-                return Passed::Elsewhere;
-            }
-            // a try of the password each time it is not its turn would be many
-            if work.operation.kind.sets_password()
-                && matches!(self.claim(work, delivery, seen).await, Claimed::Held)
-            {
-                return Passed::GivesWay;
-            }
-            self.observer.in_doubt(Doubt::Redelivered);
-            let in_doubt = self.doubts.begin();
-            // what was before it on the account has ended by now
-            let standing = self.standing_in_ledger(work).await;
+            let mut standing = self.standing_in_ledger(work).await;
             if has_ended(&standing) {
                 return Passed::Elsewhere;
             }
+            if work.operation.kind.sets_password() {
+                // a try of the password each time it is not its turn would be many
+                if matches!(self.claim(work, delivery, seen).await, Claimed::Held) {
+                    return Passed::GivesWay;
+                }
+                // what was before it on the account has ended by now
+                standing = self.standing_in_ledger(work).await;
+                if has_ended(&standing) {
+                    return Passed::Elsewhere;
+                }
+            }
+            self.observer.in_doubt(Doubt::Redelivered);
+            let in_doubt = self.doubts.enter(Instant::now());
             let found = self
                 .look_everywhere(domain, work, contents.as_ref(), &standing.precedents)
                 .await;

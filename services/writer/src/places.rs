@@ -3,14 +3,7 @@
 //! One in doubt is held until a domain controller answers, which may take hours. It keeps nobody's place: while
 //! operations are in doubt for long there are other consumers of the forest's queue, with as many places at least.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use bus::{Bus, Deliveries, Queue};
@@ -21,7 +14,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::passage::Passage;
+use crate::{passage::Passage, under_way::UnderWay};
 
 /// Most doubts are over sooner.
 const LONG: Duration = Duration::from_secs(3);
@@ -29,44 +22,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// No more consumers than this besides the first.
 const MOST: usize = 8;
 
-/// The operations in doubt, by when that began.
-#[derive(Default)]
-pub(crate) struct Doubts {
-    since: Mutex<BTreeMap<u64, Instant>>,
-    next: AtomicU64,
-}
+/// The operations in doubt: since when each is.
+pub(crate) type Doubts = UnderWay<Instant>;
 
-/// One operation in doubt, for as long as this lives.
-pub(crate) struct InDoubt<'a> {
-    doubts: &'a Doubts,
-    number: u64,
-}
-
-impl Drop for InDoubt<'_> {
-    fn drop(&mut self) {
-        self.doubts.since().remove(&self.number);
-    }
-}
-
-impl Doubts {
-    pub(crate) fn begin(&self) -> InDoubt<'_> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.since().insert(number, Instant::now());
-        InDoubt {
-            doubts: self,
-            number,
-        }
-    }
-
-    /// How many have been in doubt for long by then.
-    fn for_long(&self, now: Instant) -> usize {
-        let is_long = |since: &&Instant| now.saturating_duration_since(**since) >= LONG;
-        self.since().values().filter(is_long).count()
-    }
-
-    fn since(&self) -> MutexGuard<'_, BTreeMap<u64, Instant>> {
-        self.since.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// How many have been in doubt for long by then.
+fn for_long(doubts: &Doubts, now: Instant) -> usize {
+    let is_long = |since: &Instant| now.saturating_duration_since(*since) >= LONG;
+    doubts.now().into_iter().filter(is_long).count()
 }
 
 /// How many consumers there have to be besides the first, each with so many places.
@@ -104,7 +66,7 @@ impl Places {
                 }
                 _ = ticks.tick() => {}
             }
-            let in_doubt = self.passage.doubts.for_long(Instant::now());
+            let in_doubt = for_long(&self.passage.doubts, Instant::now());
             let wanted = wanted(in_doubt, self.prefetch);
             if wanted == 0 && more > 0 {
                 tracing::info!("nothing is in doubt for long any more: as many places as ever");
@@ -164,14 +126,14 @@ mod tests {
     #[test]
     fn a_doubt_counts_once_it_is_long_and_until_it_is_over() {
         let doubts = Doubts::default();
-        let one = doubts.begin();
-        let other = doubts.begin();
-        let now = Instant::now();
-        assert_eq!(doubts.for_long(now), 0);
-        assert_eq!(doubts.for_long(now + LONG), 2);
+        let began = Instant::now();
+        let one = doubts.enter(began);
+        let other = doubts.enter(began);
+        assert_eq!(for_long(&doubts, began), 0);
+        assert_eq!(for_long(&doubts, began + LONG), 2);
         drop(one);
-        assert_eq!(doubts.for_long(now + LONG), 1);
+        assert_eq!(for_long(&doubts, began + LONG), 1);
         drop(other);
-        assert_eq!(doubts.for_long(now + LONG), 0);
+        assert_eq!(for_long(&doubts, began + LONG), 0);
     }
 }

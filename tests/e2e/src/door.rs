@@ -294,6 +294,15 @@ impl Door {
         self.answer(request).await
     }
 
+    /// Until the operation is in this forest's queue.
+    pub async fn handed_to(&self, forest: &str, id: &str, within: Duration) -> anyhow::Result<()> {
+        until("it is handed to the forest", within, || async {
+            let operation = self.operation(id).await?;
+            Ok((operation.text("forest") == forest).then_some(()))
+        })
+        .await
+    }
+
     /// The operation once it has ended.
     pub async fn ended_operation(&self, id: &str) -> anyhow::Result<Answer> {
         until(&format!("the end of operation {id}"), PATIENCE, || async {

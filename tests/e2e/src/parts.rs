@@ -74,10 +74,18 @@ impl Stopped {
         signal("-STOP", &pids)?;
         Ok(Self(pids))
     }
+
+    /// Killed, without having gone on.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        signal("-KILL", &std::mem::take(&mut self.0))
+    }
 }
 
 impl Drop for Stopped {
     fn drop(&mut self) {
+        if self.0.is_empty() {
+            return;
+        }
         if let Err(error) = signal("-CONT", &self.0) {
             eprintln!("cannot continue {:?}: {error}", self.0);
         }

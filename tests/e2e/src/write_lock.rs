@@ -1,6 +1,6 @@
 //! A domain controller that stands still in the middle of a write, and carries it out later.
 
-use std::process::Stdio;
+use std::{fs, process::Stdio};
 
 use anyhow::{Context as _, ensure};
 use lab::Place;
@@ -15,7 +15,30 @@ use crate::forest::{DomainController, PATIENCE};
 const PROGRAM: &str = include_str!("write_lock.py");
 
 /// Until it is dropped, nothing is written in the forest, and what was sent meanwhile is written then.
-pub struct WriteLock(#[expect(dead_code, reason = "held until it is dropped")] Child);
+pub struct WriteLock(Child);
+
+impl WriteLock {
+    /// The processes that wait for it.
+    pub fn waited_for_by(&self) -> anyhow::Result<Vec<u32>> {
+        let holder = self.0.id().context("it has ended")?.to_string();
+        let locks = fs::read_to_string("/proc/locks")?;
+        let mut is_held_by_us = false;
+        let mut waiting = Vec::new();
+        // proc_locks(5): "1: POSIX ADVISORY WRITE 123 …", and after it with "->" who waits for that
+        for line in locks.lines() {
+            let mut words = line.split_whitespace().skip(1);
+            let first = words.next();
+            let blocked = first == Some("->");
+            let process = words.nth(if blocked { 3 } else { 2 });
+            if !blocked {
+                is_held_by_us = process == Some(holder.as_str());
+            } else if is_held_by_us && let Some(process) = process {
+                waiting.push(process.parse()?);
+            }
+        }
+        Ok(waiting)
+    }
+}
 
 impl DomainController {
     pub async fn hold_writes(&self) -> anyhow::Result<WriteLock> {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use directory::{Account, DirectoryError, PasswordWrite, WriteError, clock::Comparison};
+use directory::{
+    Account, DirectoryError, PasswordWrite, WriteError, WriteReceipt, clock::Comparison,
+};
 use operation::{Applied, Kind, Outcome, Reason, Refusal};
 use proto::{to_micros, v1};
 use sealing::Contents;
@@ -254,34 +256,15 @@ impl Passage {
         {
             Ok(receipt) => {
                 let manner = manner(work, receipt.policy_hints);
-                work.step(
-                    &self.service,
-                    "written",
-                    format!("at {}{manner}", receipt.domain_controller),
-                );
-                let sent = Sent::ByUs(receipt.policy_hints);
-                let write = v1::Write {
-                    domain_controller: receipt.domain_controller,
-                    began: to_micros(receipt.began),
-                    ended: to_micros(receipt.ended),
-                };
-                let mut notes = self.notes(domain, work, account, sent);
-                if receipt.expired_at_once {
-                    notes.push(self.expired_at_once(work));
-                }
-                Ok(Passed::Ended(End {
-                    outcome: Outcome::Applied(Applied { notes }),
-                    write: Some(write),
-                }))
+                let how = format!("at {}{manner}", receipt.domain_controller);
+                work.step(&self.service, "written", how);
+                Ok(Passed::Ended(self.written(domain, work, account, receipt)))
             }
             Err(WriteError::CertainlyNot(explained)) => {
-                let refusal = Refusal {
-                    reason: explained.reason,
-                    detail: explained.detail,
-                    violations: explained.violations,
-                };
                 // too late may be too late for a write that was not taken up only
-                if explained.transient || refusal.reason == Reason::DeadlineExceeded {
+                let again = explained.transient || explained.reason == Reason::DeadlineExceeded;
+                let refusal = Refusal::from(explained);
+                if again {
                     Err(refusal)
                 } else {
                     Ok(refusal.into())
@@ -291,23 +274,47 @@ impl Passage {
                 problem,
                 domain_controller,
                 policy_hints,
+                late,
             }) => {
                 tracing::warn!(problem, "in doubt");
                 let manner = manner(work, policy_hints);
                 work.step(
                     &self.service,
                     "in doubt",
-                    format!("the answer to the write was lost{manner}"),
+                    format!("the write was sent, and no answer came{manner}"),
                 );
                 let sent = Sent::ByUs(policy_hints);
                 let lost = Lost {
                     domain_controller,
                     before: account,
                     sent,
+                    late,
                 };
                 let end = self.reconcile(domain, work, contents, lost).await;
                 Ok(Passed::Ended(end))
             }
+        }
+    }
+
+    /// The end of an operation that the domain controller has said it carried out.
+    pub(super) fn written(
+        &self,
+        domain: &Domain,
+        work: &mut Work,
+        before: &Account,
+        receipt: WriteReceipt,
+    ) -> End {
+        let mut notes = self.notes(domain, work, before, Sent::ByUs(receipt.policy_hints));
+        if receipt.expired_at_once {
+            notes.push(self.expired_at_once(work));
+        }
+        End {
+            outcome: Outcome::Applied(Applied { notes }),
+            write: Some(v1::Write {
+                domain_controller: receipt.domain_controller,
+                began: to_micros(receipt.began),
+                ended: to_micros(receipt.ended),
+            }),
         }
     }
 }

@@ -202,11 +202,7 @@ async fn writers_die(
         begun.push((person, password, sent.operation_id()?.to_owned()));
     }
     for (_, _, id) in &begun {
-        until("it is handed to the forest", PATIENCE, || async {
-            let operation = world.door.operation(id).await?;
-            Ok((operation.text("forest") == first.id()).then_some(()))
-        })
-        .await?;
+        world.door.handed_to(first.id(), id, PATIENCE).await?;
     }
     parts::signal("-KILL", &writers)?;
     drop(stopped);

@@ -18,6 +18,7 @@ mod domains;
 mod errand;
 mod forests;
 mod hung;
+mod late;
 mod ledger;
 mod lost;
 mod newer;

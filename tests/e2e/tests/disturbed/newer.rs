@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
 use e2e::{DomainController, Event, Measures, World, fresh_password, parts, until};
-use futures_util::future::try_join_all;
 use lab::Lab;
 use operation::Reason;
 use sqlx::{Connection as _, PgConnection};
@@ -23,20 +22,6 @@ const CERTAINLY_LATER: Duration = Duration::from_secs(2);
 async fn asked(question: &str) -> anyhow::Result<f64> {
     let calls = "rpc_server_call_duration_seconds_count";
     Measures::sum_of_all("audit-", calls, &[("rpc_method", question)]).await
-}
-
-/// How often writers have not known whether a write happened.
-async fn in_doubt() -> anyhow::Result<f64> {
-    Measures::sum_of_all("writer-", "writeback_writer_in_doubt_total", &[]).await
-}
-
-/// Until the operation is in the forest's queue.
-async fn handed_over(world: &World, forest: &DomainController, id: &str) -> anyhow::Result<()> {
-    until("it is handed to the forest", SOON, || async {
-        let operation = world.door.operation(id).await?;
-        Ok((operation.text("forest") == forest.id()).then_some(()))
-    })
-    .await
 }
 
 async fn certainly_later_than(moment: OffsetDateTime) -> anyhow::Result<()> {
@@ -63,7 +48,7 @@ async fn an_older_operation_whose_end_is_not_recorded_yet_supersedes_no_newer_on
     let writers = parts::Stopped::stop(parts::services(&format!("writer-{}", forest.id()))?)?;
     let sent = world.door.send_without_waiting(&reset_to_older).await?;
     let first = sent.operation_id()?;
-    handed_over(&world, forest, first).await?;
+    world.door.handed_to(forest.id(), first, SOON).await?;
     let resolvers = parts::Stopped::stop(parts::services("resolver")?)?;
     let sent = world.door.send_without_waiting(&reset_to_newer).await?;
     let second = sent.operation_id()?;
@@ -131,60 +116,6 @@ async fn of_two_that_have_waited_the_newer_one_holds() -> anyhow::Result<()> {
         world.newest_holds(forest, person, &resets).await?;
     }
     Ok(())
-}
-
-/// The older one's answer is lost, and what it wrote is found by looking: that, too, the newer one waiting for it has to
-/// tell from what a still newer one wrote.
-#[tokio::test]
-async fn an_older_operation_whose_answer_was_lost_supersedes_no_newer_one() -> anyhow::Result<()> {
-    let _alone = ALONE.lock().await;
-    let world = World::enter().await?;
-    let forest = world.forests.first().context("no forest")?;
-    let person = forest.person(people::AFTERWARDS.start)?;
-    let old = forest.start_with_fresh_password(person).await?;
-    let (older, newer) = (fresh_password(), fresh_password());
-    let reset = |password| Event::reset(person, password).within(DEADLINE);
-
-    let doubts = in_doubt().await?;
-    // signing in is a write, too, so each writer has its connection before
-    let warm = people::UNDER_WAY.map(|number| {
-        let world = &world;
-        async move {
-            let event = Event::reset(forest.person(number)?, &fresh_password());
-            world.door.send(&event).await?.expect_applied()
-        }
-    });
-    try_join_all(warm).await?;
-    // whoever shares a process of the domain controller with a write that stands still is not answered either: both are
-    // resolved before
-    let writers = parts::Stopped::stop(parts::services(&format!("writer-{}", forest.id()))?)?;
-    let sent = world.door.send_without_waiting(&reset(&older)).await?;
-    let first = sent.operation_id()?;
-    let sent = world.door.send_without_waiting(&reset(&newer)).await?;
-    let second = sent.operation_id()?;
-    let admitted = OffsetDateTime::now_utc();
-    for id in [first, second] {
-        handed_over(&world, forest, id).await?;
-    }
-    let standing_still = forest.hold_writes().await?;
-    drop(writers);
-    until("the older one's answer is given up", DEADLINE, || async {
-        Ok((in_doubt().await? > doubts).then_some(()))
-    })
-    .await?;
-    certainly_later_than(admitted).await?;
-    drop(standing_still);
-
-    for id in [first, second] {
-        world.door.ended_operation(id).await?.expect_applied()?;
-    }
-    let operation = world.door.operation(first).await?;
-    ensure!(
-        operation.body.to_string().contains("reconciled"),
-        "{}",
-        operation.body
-    );
-    forest.prove(person, &old, &newer).await
 }
 
 /// The clocks cannot tell then whether it was set since the admission, but the answer to the claim can.

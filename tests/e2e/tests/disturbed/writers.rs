@@ -133,6 +133,22 @@ async fn nobody_is_locked_out_by_finding_out_whether_a_password_was_set() -> any
     forest.prove(person, &given, &chosen).await
 }
 
+/// A writer writes the password of this reset and dies before it can say so, and the person is locked out.
+async fn write_lock_and_die(
+    world: &World,
+    forest: &DomainController,
+    person: &str,
+    new: &str,
+    reset: &Event,
+) -> anyhow::Result<String> {
+    let set_and_lock = async || {
+        forest.set_password(person, new).await?;
+        forest.lock(person, new).await
+    };
+    let [id] = die_with(world, forest, [reset], set_and_lock).await?;
+    Ok(id)
+}
+
 /// A reset that has been written by a writer that died before it could say so, when the person is locked out: the domain
 /// controller looks at no password of theirs, so it cannot tell.
 async fn hide_by_lockout(
@@ -145,11 +161,7 @@ async fn hide_by_lockout(
     let reset = Event::reset(person, new)
         .keeping_a_lockout()
         .within(DEADLINE);
-    let set_and_lock = async || {
-        forest.set_password(person, new).await?;
-        forest.lock(person, new).await
-    };
-    let [id] = die_with(world, forest, [&reset], set_and_lock).await?;
+    let id = write_lock_and_die(world, forest, person, new, &reset).await?;
     until("a writer meets the lockout", LONG_ENOUGH, || async {
         let met = logs.with_message(
             "in doubt, and the account is locked: the password can be tried once it is unlocked",
@@ -207,11 +219,7 @@ async fn a_reset_that_unlocks_does_so_to_find_out_whether_it_was_written() -> an
     let old = forest.start_with_fresh_password(person).await?;
     let new = fresh_password();
     let reset = Event::reset(person, &new).within(LONG_ENOUGH);
-    let set_and_lock = async || {
-        forest.set_password(person, &new).await?;
-        forest.lock(person, &new).await
-    };
-    let [id] = die_with(&world, forest, [&reset], set_and_lock).await?;
+    let id = write_lock_and_die(&world, forest, person, &new, &reset).await?;
     let ended = world.door.ended_operation(&id).await?;
     ended.expect_applied()?;
     let found = steps(&ended).any(|(_, step)| step == "reconciled");
@@ -265,11 +273,7 @@ async fn die_with<const N: usize>(
     for (event, id) in events.into_iter().zip(&mut ids) {
         let sent = world.door.send_without_waiting(event).await?;
         sent.operation_id()?.clone_into(id);
-        until("it is handed to the forest", DEADLINE, || async {
-            let operation = world.door.operation(id).await?;
-            Ok((operation.text("forest") == forest.id()).then_some(()))
-        })
-        .await?;
+        world.door.handed_to(forest.id(), id, DEADLINE).await?;
     }
     meanwhile().await?;
     parts::signal("-KILL", &writers)?;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use directory::{Opens, PolicyHints};
-use scripted_directory::{Act, On, Script};
+use directory::{LateAnswer, Opens, PasswordWrite, PolicyHints, WriteError};
+use operation::Reason;
+use scripted_directory::{Act, DomainController, On, Script};
 use tokio::time::Instant;
 
-use crate::{Forest, NEW, SHORT_TIME_OUT, hinted_reset, reset, unknown, until};
+use crate::{Forest, NEW, SHORT_TIME_OUT, change, hinted_reset, reset, unknown, until};
 
 /// Plays the act on the modify, and tells what is in the account after.
 async fn lose(forest: &Forest, script: Script) -> String {
@@ -102,4 +103,59 @@ async fn a_slow_answer_is_waited_for() {
     let directory = forest.directory(&[&controller]);
     forest.write(&directory, &reset(NEW)).await.unwrap();
     assert_eq!(controller.modifies(), 1);
+}
+
+/// Plays the act on the modify, and what is left of it then.
+async fn leave(
+    forest: &Forest,
+    write: &PasswordWrite,
+    act: Act,
+) -> (DomainController, Option<Box<LateAnswer>>) {
+    let controller = forest.start(forest.script().once(On::Modify, act)).await;
+    let directory = forest.directory_within(&[&controller], SHORT_TIME_OUT);
+    match forest.write(&directory, write).await {
+        Err(WriteError::Unknown { late, .. }) => (controller, late),
+        other => panic!("not unknown: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_late_is_heard() {
+    let forest = Forest::new();
+    let late = || Act::Late(2 * SHORT_TIME_OUT);
+    let (controller, answer) = leave(&forest, &reset(NEW), late()).await;
+    assert_eq!(forest.password_at(&controller), "Old-Passw0rd");
+    let receipt = answer.unwrap().come().await.unwrap().unwrap();
+    assert_eq!(forest.password_at(&controller), NEW);
+    assert_eq!(receipt.domain_controller, controller.url());
+    let set = controller.person(forest.ana.guid).unwrap().pwd_last_set;
+    let between = receipt.began..=receipt.ended;
+    assert!(between.contains(&set.unwrap()), "{between:?}, not {set:?}");
+    let length = receipt.ended - receipt.began;
+    assert!(
+        length < SHORT_TIME_OUT / 10,
+        "{length}, and others may have set it"
+    );
+
+    let refused = change("Old-Passw0rd", "short");
+    let (controller, answer) = leave(&forest, &refused, late()).await;
+    let explained = answer.unwrap().come().await.unwrap().unwrap_err();
+    assert_eq!(explained.reason, Reason::PasswordPolicy);
+    assert!(!explained.violations.is_empty());
+    assert_eq!(forest.password_at(&controller), "Old-Passw0rd");
+}
+
+#[tokio::test]
+async fn no_answer_is_waited_for_on_a_lost_connection() {
+    let forest = Forest::new();
+    let carried_out = false;
+    let (_controller, answer) = leave(&forest, &reset(NEW), Act::Close { carried_out }).await;
+    assert!(answer.is_none());
+    let (controller, answer) = leave(&forest, &reset(NEW), Act::Silence { carried_out }).await;
+    let mut answer = answer.unwrap();
+    let nothing_yet = tokio::time::timeout(SHORT_TIME_OUT / 10, answer.come()).await;
+    assert!(nothing_yet.is_err());
+    controller.hang_up();
+    assert!(answer.come().await.is_none());
+    assert!(answer.come().await.is_none());
 }
