@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use e2e::{Broker, DomainController, Event, Prometheus, World, fresh_password, parts, until};
 use serde_json::Value;
+use tokio::try_join;
 
 /// Held by every test: each breaks what the others need.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -141,19 +142,27 @@ async fn a_forest_without_writers() -> anyhow::Result<()> {
     parts::all_ready().await
 }
 
-/// The broker believes that they live; whoever hears heartbeats does not.
+/// The broker believes that they live; whoever hears heartbeats does not, and what they should do waits.
 #[tokio::test]
 async fn writers_that_hang() -> anyhow::Result<()> {
     let _alone = ALONE.lock().await;
     let world = World::enter().await?;
     let forest = ill(&world)?;
     // a replica of audit that a test before this one killed is missed for ten minutes
-    let mut watch = Watch::begin_for("WritebackHeartbeatMissing", Some("writer")).await?;
+    let mut missing = Watch::begin_for("WritebackHeartbeatMissing", Some("writer")).await?;
+    let mut waiting = Watch::begin("WritebackQueueAge").await?;
     let stopped = parts::Stopped::stop(parts::services(&format!("writer-{}", forest.id()))?)?;
-    watch.fault();
-    watch.fires(Some(forest.id())).await?;
+    missing.fault();
+    waiting.fault();
+    let event = Event::unlock(forest.person(PEOPLE.start)?).within(PATIENT);
+    let sent = world.door.send_without_waiting(&event).await?;
+    try_join!(
+        missing.fires(Some(forest.id())),
+        waiting.fires(Some(forest.id()))
+    )?;
     drop(stopped);
-    watch.ends().await?;
+    world.door.ended_operation(sent.operation_id()?).await?;
+    try_join!(missing.ends(), waiting.ends())?;
     parts::all_ready().await
 }
 
@@ -194,23 +203,6 @@ async fn a_ledger_that_is_down() -> anyhow::Result<()> {
     watch.fault();
     watch.fires(None).await?;
     drop(stopped);
-    watch.ends().await?;
-    parts::all_ready().await
-}
-
-#[tokio::test]
-async fn operations_that_wait() -> anyhow::Result<()> {
-    let _alone = ALONE.lock().await;
-    let world = World::enter().await?;
-    let forest = ill(&world)?;
-    let mut watch = Watch::begin("WritebackQueueAge").await?;
-    let stopped = parts::Stopped::stop(parts::services(&format!("writer-{}", forest.id()))?)?;
-    watch.fault();
-    let event = Event::unlock(forest.person(PEOPLE.start)?).within(PATIENT);
-    let waiting = world.door.send_without_waiting(&event).await?;
-    watch.fires(Some(forest.id())).await?;
-    drop(stopped);
-    world.door.ended_operation(waiting.operation_id()?).await?;
     watch.ends().await?;
     parts::all_ready().await
 }

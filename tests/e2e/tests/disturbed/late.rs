@@ -30,8 +30,8 @@ async fn warm(world: &World, forest: &DomainController) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// These resets' writers start with them when the process that the first one's write comes to is about to stand still; what
-/// is returned lets it go on. By then its answer has been given up, and the account has been looked at for long.
+/// The domain controller's process that the first of these resets' writes comes to stands still; what is returned lets it
+/// go on. By then its answer has been given up, and the account has been looked at for long.
 async fn keep_waiting(
     world: &World,
     forest: &DomainController,
@@ -51,17 +51,12 @@ async fn keep_waiting(
     }
     let lock = forest.hold_writes().await?;
     drop(writers);
-    let waiting = until("a write waits for the lock", SOON, || async {
-        let waiting = lock.waited_for_by()?;
-        Ok((!waiting.is_empty()).then_some(waiting))
-    })
-    .await?;
-    let standing_still = parts::Stopped::stop(waiting)?;
-    drop(lock);
     until("the answer is given up", DEADLINE, || async {
         Ok((in_doubt().await? > doubts).then_some(()))
     })
     .await?;
+    let standing_still = parts::Stopped::stop(lock.waited_for_by()?)?;
+    drop(lock);
     let given_up = OffsetDateTime::now_utc();
     until("the account is looked at", 2 * WELL_LOOKED_AT, || async {
         Ok((OffsetDateTime::now_utc() > given_up + WELL_LOOKED_AT).then_some(()))
