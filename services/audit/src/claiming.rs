@@ -4,14 +4,13 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use operation::{ObjectGuid, OperationId};
 use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout},
 };
 
-use crate::store::{self, Claimed, StoreError};
+use crate::store::{self, Asked, Claimed, StoreError};
 
 const QUEUE: usize = 1024;
 const LARGEST_BATCH: usize = 128;
@@ -30,8 +29,7 @@ pub(crate) enum ClaimError {
 }
 
 struct Command {
-    object: ObjectGuid,
-    id: OperationId,
+    asked: Asked,
     answer: oneshot::Sender<Result<Option<Claimed>, ClaimError>>,
 }
 
@@ -40,15 +38,11 @@ struct Command {
 pub(crate) struct Claims(mpsc::Sender<Command>);
 
 impl Claims {
-    /// None while another operation that has not ended has the account.
-    pub(crate) async fn claim(
-        &self,
-        id: OperationId,
-        object: ObjectGuid,
-    ) -> Result<Option<Claimed>, ClaimError> {
+    /// None while another operation that has not ended has the account, or another delivery of this one.
+    pub(crate) async fn claim(&self, asked: Asked) -> Result<Option<Claimed>, ClaimError> {
         let (answer, answered) = oneshot::channel();
         self.0
-            .try_send(Command { object, id, answer })
+            .try_send(Command { asked, answer })
             .map_err(|_| ClaimError::Overloaded)?;
         answered
             .await
@@ -83,10 +77,7 @@ impl Claiming {
         {
             let (batch, again) = distinct(waiting);
             waiting = again;
-            let asked: Vec<_> = batch
-                .iter()
-                .map(|command| (command.object, command.id))
-                .collect();
+            let asked: Vec<_> = batch.iter().map(|command| command.asked).collect();
             match self.ask(&asked).await {
                 Ok(claimed) => {
                     for (command, claimed) in batch.into_iter().zip(claimed) {
@@ -105,10 +96,7 @@ impl Claiming {
         Ok(())
     }
 
-    async fn ask(
-        &mut self,
-        asked: &[(ObjectGuid, OperationId)],
-    ) -> Result<Vec<Option<Claimed>>, String> {
+    async fn ask(&mut self, asked: &[Asked]) -> Result<Vec<Option<Claimed>>, String> {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
@@ -119,10 +107,7 @@ impl Claiming {
     }
 
     /// Once more where the connection has been lost since it was used last.
-    async fn ask_again(
-        &mut self,
-        asked: &[(ObjectGuid, OperationId)],
-    ) -> Result<Vec<Option<Claimed>>, StoreError> {
+    async fn ask_again(&mut self, asked: &[Asked]) -> Result<Vec<Option<Claimed>>, StoreError> {
         let kept = self
             .connection
             .take()
@@ -149,11 +134,12 @@ fn distinct(waiting: Vec<Command>) -> (Vec<Command>, Vec<Command>) {
     waiting
         .into_iter()
         .filter(|command| !command.answer.is_closed())
-        .partition(|command| objects.insert(command.object))
+        .partition(|command| objects.insert(command.asked.object))
 }
 
 #[cfg(test)]
 mod tests {
+    use operation::{ObjectGuid, OperationId};
     use uuid::Uuid;
 
     use super::*;
@@ -164,11 +150,16 @@ mod tests {
         let (answer, answered) = oneshot::channel();
         let object = ObjectGuid::from_bytes([object; 16]);
         let id = OperationId::from_uuid(Uuid::from_u128(id));
-        (Command { object, id, answer }, answered)
+        let asked = Asked {
+            object,
+            id,
+            claimant: None,
+        };
+        (Command { asked, answer }, answered)
     }
 
     fn ids(commands: &[Command]) -> Vec<u128> {
-        let id = |command: &Command| command.id.as_uuid().as_u128();
+        let id = |command: &Command| command.asked.id.as_uuid().as_u128();
         commands.iter().map(id).collect()
     }
 

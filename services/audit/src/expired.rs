@@ -272,7 +272,7 @@ impl DeadLetters {
                     }
                     return true;
                 }
-                // twins do no harm: both are marked
+                // twins do no harm: both are marked, and one at a time has the account
                 Err(error) => {
                     if let Some(so_far) = trouble.failed() {
                         tracing::warn!(?to, %error, seconds = so_far.seconds, tries = so_far.tries,

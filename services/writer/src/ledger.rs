@@ -10,6 +10,7 @@ use operation::{OperationId, Status};
 use proto::v1::{self, admission_client::AdmissionClient, ledger_client::LedgerClient};
 use telemetry::trouble::{SoFar, Trouble};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::decide::Precedent;
 
@@ -48,7 +49,7 @@ pub(crate) enum Claim {
         /// Neither the operation itself nor one on the account that was admitted after it has ended.
         none_ended_since: bool,
     },
-    /// Another operation on the account has not ended.
+    /// Another operation on the account has not ended, or another delivery of this one goes on with it.
     Held,
 }
 
@@ -154,11 +155,13 @@ impl Ledger {
         &self,
         id: OperationId,
         target: &v1::Target,
+        claimant: Option<Uuid>,
     ) -> Result<Claim, String> {
         let call = self.channel.failover(CLAIM_TIME_OUT, |channel| {
             let request = v1::ClaimRequest {
                 operation_id: id.to_string(),
                 target: Some(target.clone()),
+                claimant: claimant.map(|claimant| claimant.to_string()),
             };
             async move { AdmissionClient::new(channel).claim(request).await }
         });

@@ -4,6 +4,7 @@ mod attempt;
 mod doubt;
 mod inquiry;
 mod misled;
+mod tenure;
 mod turn;
 
 use std::{
@@ -26,6 +27,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+pub(crate) use tenure::Tenure;
 use turn::Claimed;
 
 use crate::{
@@ -117,7 +119,7 @@ impl Passage {
                 &delivery.body,
                 delivery.redelivered || delivery.attempts > 0,
             ) {
-                Ok(mut work) => {
+                Ok(work) => {
                     telemetry::span::current_belongs_to(work.operation.id);
                     if work.after.is_some() && self.gives_way(&work, &delivery).await {
                         return make_way(delivery).await;
@@ -128,13 +130,14 @@ impl Passage {
                         work.perhaps_begun,
                     );
                     let _under_way = self.health.begin(work.operation.admitted_at);
-                    match self.carry_out(&mut work, &delivery).await {
-                        Passed::Ended(end) => match misled::request(&mut work, &end) {
-                            Some(request) => self.resolve_afresh(work, request, &delivery).await,
-                            None => self.report(work, end, &delivery).await,
-                        },
-                        Passed::Elsewhere => {}
-                        Passed::GivesWay => return make_way(delivery).await,
+                    let tenure = Arc::clone(&work.tenure);
+                    let keep = self.keep(work.operation.id, work.target.clone(), &tenure);
+                    let gives_way = tokio::select! {
+                        gives_way = Box::pin(self.go_on(work, &delivery)) => gives_way,
+                        never = keep => match never {},
+                    };
+                    if gives_way {
+                        return make_way(delivery).await;
                     }
                 }
                 Err(problem) => tracing::error!(problem, "work that cannot be read is dropped"),
@@ -145,6 +148,19 @@ impl Passage {
         }
         .instrument(span)
         .await;
+    }
+
+    /// Until its end has been told; whether it gives way instead.
+    async fn go_on(&self, mut work: Work, delivery: &Delivery) -> bool {
+        match self.carry_out(&mut work, delivery).await {
+            Passed::Ended(end) => match misled::request(&mut work, &end) {
+                Some(request) => self.resolve_afresh(work, request, delivery).await,
+                None => self.report(work, end, delivery).await,
+            },
+            Passed::Elsewhere => {}
+            Passed::GivesWay => return true,
+        }
+        false
     }
 
     async fn carry_out(&self, work: &mut Work, delivery: &Delivery) -> Passed {

@@ -1,9 +1,13 @@
 //! One operation as a writer has it: parsed, with the steps taken so far.
 
+use std::sync::Arc;
+
 use operation::{DomainName, ObjectGuid, Operation, OperationId, Step};
 use prost::Message as _;
 use proto::v1;
 use time::OffsetDateTime;
+
+use crate::passage::Tenure;
 
 pub(crate) struct Work {
     pub(crate) operation: Operation,
@@ -19,6 +23,7 @@ pub(crate) struct Work {
     /// The ledger knows that a writer has it, so no later operation goes first.
     pub(crate) taken_up: bool,
     pub(crate) steps: Vec<v1::Step>,
+    pub(crate) tenure: Arc<Tenure>,
     /// The request to be resolved afresh should the remembered target not fit. Its steps are here.
     pub(crate) resolvable: Option<v1::Request>,
 }
@@ -43,6 +48,7 @@ impl Work {
             perhaps_begun: delivered_before || request.perhaps_repeated || work.reconcile_only,
             reconcile_only: work.reconcile_only,
             taken_up: false,
+            tenure: Arc::new(Tenure::new()),
             sealed_password: request.sealed_password,
             steps: request.steps,
             resolvable,

@@ -104,6 +104,18 @@ impl Broker {
         Ok(())
     }
 
+    /// Until no message is left in any queue, nor in anybody's hands.
+    pub async fn emptied(&self, within: Duration) -> anyhow::Result<()> {
+        let queues = format!("queues/{VIRTUAL_HOST}");
+        until("every queue is empty", within, || async {
+            let listed = self.ask(Method::GET, &queues, &json!({})).await?;
+            let mut all = listed.as_array().context("no list of queues")?.iter();
+            let empty = all.all(|queue| queue.get("messages") == Some(&json!(0)));
+            Ok(empty.then_some(()))
+        })
+        .await
+    }
+
     async fn trace(&self, on: bool) -> anyhow::Result<()> {
         let path = format!("vhosts/{VIRTUAL_HOST}");
         self.ask(Method::PUT, &path, &json!({ "tracing": on }))

@@ -252,6 +252,29 @@ impl DomainController {
         identifiers(&SearchEntry::construct(entry))
     }
 
+    /// How often the person's password has been set (MS-ADTS 3.1.1.4.5.16, msDS-KeyVersionNumber).
+    pub async fn passwords_set(&self, person: &str) -> anyhow::Result<u32> {
+        let mut connection = self.as_administrator().await?;
+        let dn = self.find_person(&mut connection, person).await?.dn;
+        let (entries, _) = connection
+            .ldap
+            .with_timeout(PATIENCE)
+            .search(
+                &dn,
+                Scope::Base,
+                "(objectClass=*)",
+                vec!["msDS-KeyVersionNumber"],
+            )
+            .await?
+            .success()?;
+        let entry = entries.into_iter().next().map(SearchEntry::construct);
+        let number = entry
+            .as_ref()
+            .and_then(|entry| entry.attrs.get("msDS-KeyVersionNumber")?.first())
+            .with_context(|| format!("{person} has no msDS-KeyVersionNumber"))?;
+        Ok(number.parse()?)
+    }
+
     /// The domain controller's own account.
     pub async fn computer(&self) -> anyhow::Result<Identifiers> {
         let mut connection = self.as_administrator().await?;

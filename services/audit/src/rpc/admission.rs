@@ -8,13 +8,14 @@ use telemetry::span;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use super::{Rpc, RpcError, answered, in_time};
 use crate::{
     batch::{Answer, Item},
     content::{self, Reported},
     record::Record,
-    store,
+    store::{self, Asked},
 };
 
 #[tonic::async_trait]
@@ -198,7 +199,16 @@ impl Rpc {
         span::current_belongs_to(id);
         let target = { request.target.as_ref() }.ok_or(proto::FromWireError::Missing("target"))?;
         let object = target.parse_object_guid()?;
-        let claimed = self.claims.claim(id, object).await?;
+        let claimant = { request.claimant.as_deref() }
+            .map(str::parse::<Uuid>)
+            .transpose()
+            .map_err(|error| RpcError::Invalid(format!("claimant: {error}")))?;
+        let asked = Asked {
+            object,
+            id,
+            claimant,
+        };
+        let claimed = self.claims.claim(asked).await?;
         answered();
         Ok(v1::ClaimResponse {
             held: claimed.is_none(),

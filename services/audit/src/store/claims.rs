@@ -10,7 +10,7 @@ use super::{
 };
 
 /// `$1` accounts, each once, `$2` the operation that asks for each, `$3` as [`WAITED_FOR`], `$4` the step of who was overtaken,
-/// `$5` as [`UNKNOWN_FOR`].
+/// `$5` as [`UNKNOWN_FOR`], `$6` the delivery that asks for each, `$7` as [`KEPT_FOR`].
 ///
 /// The row is the latest even where another replica has just written it; what is known of the operation in it is as old as
 /// the statement. So one that has just ended may seem to be pending, and one that was admitted meanwhile is not known:
@@ -24,15 +24,18 @@ const CLAIM: &str = "\
     WITH clock AS MATERIALIZED ( \
         SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now \
     ), asked AS MATERIALIZED ( \
-        SELECT * FROM unnest($1::bytea[], $2::uuid[]) AS asked (object_guid, operation_id) \
+        SELECT * FROM unnest($1::bytea[], $2::uuid[], $6::uuid[]) AS asked (object_guid, operation_id, claimant) \
     ), before AS MATERIALIZED ( \
         SELECT c.object_guid, c.operation_id, o.completed_at \
         FROM asked JOIN claims c USING (object_guid) JOIN operations o ON o.id = c.operation_id \
     ), claimed AS ( \
-        INSERT INTO claims AS c (object_guid, operation_id, at) \
-        SELECT object_guid, operation_id, now FROM asked, clock ORDER BY object_guid \
-        ON CONFLICT (object_guid) DO UPDATE SET operation_id = excluded.operation_id, at = excluded.at \
-        WHERE c.operation_id = excluded.operation_id OR EXISTS ( \
+        INSERT INTO claims AS c (object_guid, operation_id, at, claimant) \
+        SELECT object_guid, operation_id, now, claimant FROM asked, clock ORDER BY object_guid \
+        ON CONFLICT (object_guid) DO UPDATE \
+        SET operation_id = excluded.operation_id, at = excluded.at, claimant = excluded.claimant \
+        WHERE c.operation_id = excluded.operation_id \
+        AND (c.claimant = excluded.claimant OR c.claimant IS NULL OR excluded.claimant IS NULL \
+            OR c.at < excluded.at - $7) OR EXISTS ( \
             SELECT FROM operations o WHERE o.id = c.operation_id AND ( \
                 o.status <> 'pending' OR strpos(o.steps, $4) > 0 OR o.deadline <= excluded.at - $3 AND \
                 o.admitted_at < (SELECT mine.admitted_at FROM operations mine WHERE mine.id = excluded.operation_id)) \
@@ -49,6 +52,19 @@ const CLAIM: &str = "\
 
 /// For how long a claim of an operation that the ledger does not know is kept, in microseconds.
 const UNKNOWN_FOR: i64 = 60_000_000;
+
+/// For how long an account is kept for the delivery that claimed it, in microseconds: a writer that goes on with it claims
+/// it again every second, and one that has died keeps no other from finding out how it stands.
+const KEPT_FOR: i64 = 4_000_000;
+
+/// One account that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) object: ObjectGuid,
+    pub(crate) id: OperationId,
+    /// Which delivery of the operation asks; none stands for any.
+    pub(crate) claimant: Option<Uuid>,
+}
 
 /// An account that is now an operation's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,28 +99,30 @@ impl Row {
     }
 }
 
-/// Of each account asked for, whether it is now the operation's: not while another one that has not ended has it. None is
-/// asked for twice. Nothing is flushed to disk.
+/// Of each account asked for, whether it is now the operation's: not while another one that has not ended has it, or another
+/// delivery of the same. None is asked for twice. Nothing is flushed to disk.
 pub(crate) async fn claim(
     connection: &mut PgConnection,
-    asked: &[(ObjectGuid, OperationId)],
+    asked: &[Asked],
 ) -> Result<Vec<Option<Claimed>>, StoreError> {
-    let (objects, ids): (Vec<&[u8]>, Vec<Uuid>) = asked
-        .iter()
-        .map(|(object, id)| (object.as_bytes().as_slice(), id.as_uuid()))
-        .unzip();
+    let objects: Vec<&[u8]> =
+        { asked.iter().map(|one| one.object.as_bytes().as_slice()) }.collect();
+    let ids: Vec<Uuid> = asked.iter().map(|one| one.id.as_uuid()).collect();
+    let claimants: Vec<Option<Uuid>> = asked.iter().map(|one| one.claimant).collect();
     let rows: Vec<Row> = sqlx::query_as(CLAIM)
         .bind(objects)
         .bind(ids)
         .bind(WAITED_FOR)
         .bind(overtaken())
         .bind(UNKNOWN_FOR)
+        .bind(claimants)
+        .bind(KEPT_FOR)
         .fetch_all(connection)
         .await?;
-    let claimed = |(object, _): &(ObjectGuid, OperationId)| {
+    let claimed = |asked: &Asked| {
         let row = rows
             .iter()
-            .find(|row| row.object_guid == object.as_bytes())?;
+            .find(|row| row.object_guid == asked.object.as_bytes())?;
         Some(Claimed {
             other_ended_ago: row.other_ended_ago(),
             none_ended_since: row.none_ended_since,
@@ -114,7 +132,7 @@ pub(crate) async fn claim(
 }
 
 /// An operation that has not ended and keeps another one waiting: one before it on its person, else the one that has its
-/// account.
+/// account; the operation itself while another delivery of it has the account.
 pub(crate) async fn waits_for(
     pool: &PgPool,
     id: OperationId,
@@ -128,8 +146,9 @@ pub(crate) async fn waits_for(
     };
     let holder: Option<Uuid> = sqlx::query_scalar(
         "SELECT c.operation_id FROM claims c JOIN operations o ON o.id = c.operation_id \
-         WHERE c.object_guid = $1 AND c.operation_id <> $2 AND o.status = 'pending' \
-         AND (o.deadline > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $3 \
+         WHERE c.object_guid = $1 AND o.status = 'pending' \
+         AND (c.operation_id <> $2 OR c.at > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $5) \
+         AND (c.operation_id = $2 OR o.deadline > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $3 \
          OR o.admitted_at > (SELECT mine.admitted_at FROM operations mine WHERE mine.id = $2)) \
          AND strpos(o.steps, $4) = 0",
     )
@@ -137,6 +156,7 @@ pub(crate) async fn waits_for(
     .bind(id.as_uuid())
     .bind(WAITED_FOR)
     .bind(overtaken())
+    .bind(KEPT_FOR)
     .fetch_optional(pool)
     .await?;
     Ok(holder.map(OperationId::from_uuid))

@@ -135,7 +135,7 @@ impl Passage {
     ) -> Result<Looked, Refusal> {
         let mut looked_before = false;
         let mut claimed = !work.operation.kind.sets_password();
-        let mut none_newer = false;
+        let mut none_ended = None;
         loop {
             let since = Instant::now();
             let read = domain.directory.read_account(work.object_guid);
@@ -146,10 +146,10 @@ impl Passage {
                 match claim {
                     Claimed::Ours {
                         look_again,
-                        none_newer: told,
+                        none_ended: told,
                     } => {
                         claimed = true;
-                        none_newer = told;
+                        none_ended = told;
                         if look_again {
                             continue;
                         }
@@ -176,7 +176,7 @@ impl Passage {
             if let Err(refusal) = permitted {
                 return Ok(refusal.into());
             }
-            let Some(overtaken) = self.overtaken(domain, work, &account, none_newer).await? else {
+            let Some(overtaken) = self.overtaken(domain, work, &account, none_ended).await? else {
                 return Ok(Looked::Over(Passed::Elsewhere));
             };
             match overtaken {
@@ -193,7 +193,8 @@ impl Passage {
     }
 
     /// Newer wins: the ledger is asked only where the password may have been set since admission. Where that is not sure it
-    /// need not be if it told with the claim that no newer operation has ended. None when it says that this one has.
+    /// need not be if it told with the claim that neither a newer operation nor this one has ended; it is asked in any case
+    /// if it told that one has. None when it says that it is this one.
     ///
     /// # Errors
     /// When the ledger cannot be asked.
@@ -202,14 +203,17 @@ impl Passage {
         domain: &Domain,
         work: &Work,
         account: &Account,
-        none_newer: bool,
+        none_ended: Option<bool>,
     ) -> Result<Option<Overtaken>, Refusal> {
         if !work.operation.kind.sets_password() {
             return Ok(Some(Overtaken::No));
         }
         let clock = domain.directory.clock_of(&account.domain_controller);
         let since = set_since_admission(&work.operation, account, &clock, self.rules);
-        let by_no_newer = since == Comparison::Earlier || since == Comparison::Unsure && none_newer;
+        let by_no_newer = match none_ended {
+            Some(none_ended) => none_ended && since != Comparison::Later,
+            None => since == Comparison::Earlier,
+        };
         if by_no_newer && !work.perhaps_begun && work.after.is_none() {
             return Ok(Some(Overtaken::No));
         }

@@ -40,6 +40,12 @@ impl Passage {
             "the account no longer fits; it is to be looked for afresh",
         );
         tracing::info!("remembered wrongly, to be resolved afresh");
+        // whoever has it next need not wait until it is no longer kept for us
+        work.tenure.end();
+        let id = work.operation.id;
+        if let Err(problem) = self.ledger.claim(id, &work.target, None).await {
+            tracing::debug!(problem, "the account could not be left to others");
+        }
         let mut request = v1::Request {
             resolve_afresh: true,
             steps: work.steps,

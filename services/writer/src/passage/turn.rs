@@ -47,10 +47,11 @@ pub(super) enum Claimed {
     Ours {
         /// What was read of it since may be as it was before another operation's write.
         look_again: bool,
-        /// The ledger knows of no newer operation that has set its password.
-        none_newer: bool,
+        /// The ledger knows that neither this operation nor a newer one has ended, or that one has. None where it could not
+        /// be asked.
+        none_ended: Option<bool>,
     },
-    /// Another operation keeps it.
+    /// Another operation keeps it, or another delivery of this one.
     Held,
 }
 
@@ -114,7 +115,11 @@ impl Passage {
         let mut place = Place::of(delivery);
         let mut look_again = false;
         loop {
-            let claim = self.ledger.claim(work.operation.id, &work.target).await;
+            let claimant = Some(work.tenure.claimant());
+            let claim = self
+                .ledger
+                .claim(work.operation.id, &work.target, claimant)
+                .await;
             let what = "accounts cannot be claimed: operations that name a person differently may be written in any order";
             tell_of_all(&self.unclaimed, &claim, what);
             match claim {
@@ -123,9 +128,10 @@ impl Passage {
                     none_ended_since,
                 }) => {
                     look_again |= other_ended_ago.is_some_and(|ago| ago < since.elapsed() + CLOSE);
+                    work.tenure.begin();
                     return Claimed::Ours {
                         look_again,
-                        none_newer: none_ended_since,
+                        none_ended: Some(none_ended_since),
                     };
                 }
                 Ok(Claim::Held) if !work.is_late() => {}
@@ -133,7 +139,7 @@ impl Passage {
                 Ok(Claim::Held) | Err(_) => {
                     return Claimed::Ours {
                         look_again: true,
-                        none_newer: false,
+                        none_ended: None,
                     };
                 }
             }

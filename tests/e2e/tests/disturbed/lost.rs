@@ -33,7 +33,11 @@ fn text(event: &Value, member: &str) -> anyhow::Result<String> {
 }
 
 /// What an intake does with an event, up to its admission.
-async fn admit(world: &World, event: &Event, person: &str) -> anyhow::Result<v1::Request> {
+pub(crate) async fn admit(
+    world: &World,
+    event: &Event,
+    person: &str,
+) -> anyhow::Result<v1::Request> {
     let sent = world.door.prepare(event)?;
     let operation = v1::Operation {
         id: uuid::Uuid::now_v7().to_string(),
@@ -77,7 +81,7 @@ async fn admit(world: &World, event: &Event, person: &str) -> anyhow::Result<v1:
     })
 }
 
-async fn publish(request: &v1::Request) -> anyhow::Result<()> {
+pub(crate) async fn publish(request: &v1::Request) -> anyhow::Result<()> {
     let message = json!({
         "properties": { "delivery_mode": 2 },
         "routing_key": "writeback.requests",

@@ -35,6 +35,7 @@ mod status;
 mod switch;
 mod told;
 mod turn;
+mod twins;
 mod walls;
 mod writers;
 
