@@ -43,13 +43,14 @@ async fn an_operation_that_is_there_several_times_is_written_once() -> anyhow::R
         let event = Event::reset(person, &new)
             .sealed_to(forest.id())
             .within(DEADLINE);
-        // not all of them are marked: the first is not known to be one of several
         let first = admit(&world, &event, person).await?;
         let marked = v1::Request {
             perhaps_repeated: true,
             ..first.clone()
         };
-        publish(&first).await?;
+        // that it is one of several is not known of the first, which may have been lost
+        let lost = number % 2 == 0;
+        publish(if lost { &marked } else { &first }).await?;
         for _ in 1..TWINS {
             publish(&marked).await?;
         }
