@@ -180,8 +180,7 @@ impl Passage {
             Err(refusal) => return refusal.into(),
         };
         if work.perhaps_begun {
-            let mut standing = self.standing_in_ledger(work).await;
-            if has_ended(&standing) {
+            if has_ended(&self.standing_in_ledger(work).await) {
                 return Passed::Elsewhere;
             }
             if work.operation.kind.sets_password() {
@@ -189,17 +188,14 @@ impl Passage {
                 if matches!(self.claim(work, delivery, seen).await, Claimed::Held) {
                     return Passed::GivesWay;
                 }
-                // what was before it on the account has ended by now
-                standing = self.standing_in_ledger(work).await;
-                if has_ended(&standing) {
+                // one before it, or a twin, may have ended it meanwhile
+                if has_ended(&self.standing_in_ledger(work).await) {
                     return Passed::Elsewhere;
                 }
             }
             self.observer.in_doubt(Doubt::Redelivered);
             let in_doubt = self.doubts.enter(Instant::now());
-            let found = self
-                .look_everywhere(domain, work, contents.as_ref(), &standing.precedents)
-                .await;
+            let found = self.look_everywhere(domain, work, contents.as_ref()).await;
             if let Some(account) = found {
                 let how = if work.operation.kind.sets_password() {
                     "an earlier delivery had written it"

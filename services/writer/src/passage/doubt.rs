@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Domain,
-    decide::{Precedent, Sent},
+    decide::Sent,
     ledger::{Standing, tell},
     observe::Doubt,
     work::Work,
@@ -83,7 +83,7 @@ impl Passage {
             Learnt::Seen(Shown::Written(account)) => Some(account),
             Learnt::Seen(Shown::NotWritten) => None,
             // what it had written before it was taken out of service, the others have from it
-            Learnt::Seen(Shown::Gone) => self.look_everywhere(domain, work, contents, &[]).await,
+            Learnt::Seen(Shown::Gone) => self.look_everywhere(domain, work, contents).await,
         };
         if let Some(after) = written {
             work.step(&self.service, "reconciled", "it had been written");
@@ -126,7 +126,7 @@ impl Passage {
         };
         // it tells no password from another: each would be tried at each look
         let is_zero = |account: &Account| account.pwd_last_set == PwdLastSet::MustChange;
-        let inquiry = Inquiry::new(self, domain, work, contents, &[]);
+        let inquiry = Inquiry::new(self, domain, work, contents);
         if let Some(mut late) = late {
             let is_touched = |account: &Account| is_other(account) && !is_zero(account);
             let looks = async {
@@ -161,15 +161,14 @@ impl Passage {
     ///
     /// Domain controllers tell each other what was written, but not at once, and one that is away has
     /// told nobody. So "not" is said only when every one that may have been sent it has said so; the
-    /// first that shows it is enough. A password that one of the precedents has set is not tried.
+    /// first that shows it is enough.
     pub(super) async fn look_everywhere(
         &self,
         domain: &Domain,
         work: &Work,
         contents: Option<&Contents>,
-        precedents: &[Precedent],
     ) -> Option<Box<Account>> {
-        let inquiry = &Inquiry::new(self, domain, work, contents, precedents);
+        let inquiry = &Inquiry::new(self, domain, work, contents);
         let mut asked = BTreeSet::new();
         let mut looks = FuturesUnordered::new();
         let mut trouble = Trouble::none();
@@ -198,10 +197,15 @@ impl Passage {
         }
     }
 
+    /// What the ledger knows, if it answers now.
+    pub(super) async fn standing(&self, work: &Work) -> Result<Standing, String> {
+        self.ledger.standing(work.operation.id, &work.target).await
+    }
+
     pub(super) async fn standing_in_ledger(&self, work: &Work) -> Standing {
         let mut trouble = Trouble::none();
         loop {
-            let asked = self.ledger.standing(work.operation.id, &work.target).await;
+            let asked = self.standing(work).await;
             let what = "in doubt, and the ledger cannot be asked yet";
             tell(&mut trouble, &asked, what);
             if let Ok(standing) = asked {

@@ -31,17 +31,19 @@ pub(super) struct Inquiry<'a> {
     work: &'a Work,
     contents: Option<&'a Contents>,
     /// Kept for as long as a password is tried.
-    others: Mutex<Others<'a>>,
+    others: Mutex<Others>,
 }
 
 /// When passwords were set that ours is not: each try with a wrong one counts towards the lockout, and the same password is
 /// known by its time, at whichever domain controller.
-struct Others<'a> {
+#[derive(Default)]
+struct Others {
     tried_in_vain: BTreeSet<OffsetDateTime>,
-    precedents: &'a [Precedent],
+    /// As the ledger last told them.
+    precedents: Vec<Precedent>,
 }
 
-impl Others<'_> {
+impl Others {
     fn in_vain(&mut self, account: &Account) {
         if let PwdLastSet::At(at) = account.pwd_last_set {
             self.tried_in_vain.insert(at);
@@ -66,24 +68,18 @@ pub(super) enum Shown {
 }
 
 impl<'a> Inquiry<'a> {
-    /// A password that one of the precedents has set is not tried.
     pub(super) fn new(
         passage: &'a Passage,
         domain: &'a Domain,
         work: &'a Work,
         contents: Option<&'a Contents>,
-        precedents: &'a [Precedent],
     ) -> Self {
-        let others = Others {
-            tried_in_vain: BTreeSet::new(),
-            precedents,
-        };
         Self {
             passage,
             domain,
             work,
             contents,
-            others: Mutex::new(others),
+            others: Mutex::default(),
         }
     }
 
@@ -170,6 +166,11 @@ impl<'a> Inquiry<'a> {
             // one domain controller after the other, for as long as one try takes: what one has said is what the others
             // would say, and one that is away keeps nobody from asking them
             let mut others = self.others.lock().await;
+            // past its deadline it keeps newer ones waiting no more: they may have set theirs since it was last asked
+            match self.passage.standing(self.work).await {
+                Ok(standing) => others.precedents = standing.precedents,
+                Err(problem) => tracing::debug!(problem, "who set the password cannot be asked"),
+            }
             if others.have_set(account) {
                 return false;
             }
