@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::store::{self, Asked, Claimed, StoreError};
+use crate::store::{self, Asked, Claim, StoreError};
 
 const QUEUE: usize = 1024;
 const LARGEST_BATCH: usize = 128;
@@ -30,7 +30,7 @@ pub(crate) enum ClaimError {
 
 struct Command {
     asked: Asked,
-    answer: oneshot::Sender<Result<Option<Claimed>, ClaimError>>,
+    answer: oneshot::Sender<Result<Claim, ClaimError>>,
 }
 
 /// Where accounts are asked for.
@@ -38,8 +38,8 @@ struct Command {
 pub(crate) struct Claims(mpsc::Sender<Command>);
 
 impl Claims {
-    /// None while another operation that has not ended has the account, or another delivery of this one.
-    pub(crate) async fn claim(&self, asked: Asked) -> Result<Option<Claimed>, ClaimError> {
+    /// Held while another operation that has not ended has the account, or another delivery of this one.
+    pub(crate) async fn claim(&self, asked: Asked) -> Result<Claim, ClaimError> {
         let (answer, answered) = oneshot::channel();
         self.0
             .try_send(Command { asked, answer })
@@ -96,7 +96,7 @@ impl Claiming {
         Ok(())
     }
 
-    async fn ask(&mut self, asked: &[Asked]) -> Result<Vec<Option<Claimed>>, String> {
+    async fn ask(&mut self, asked: &[Asked]) -> Result<Vec<Claim>, String> {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
@@ -107,7 +107,7 @@ impl Claiming {
     }
 
     /// Once more where the connection has been lost since it was used last.
-    async fn ask_again(&mut self, asked: &[Asked]) -> Result<Vec<Option<Claimed>>, StoreError> {
+    async fn ask_again(&mut self, asked: &[Asked]) -> Result<Vec<Claim>, StoreError> {
         let kept = self
             .connection
             .take()
@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    type Answer = oneshot::Receiver<Result<Option<Claimed>, ClaimError>>;
+    type Answer = oneshot::Receiver<Result<Claim, ClaimError>>;
 
     fn command(object: u8, id: u128) -> (Command, Answer) {
         let (answer, answered) = oneshot::channel();

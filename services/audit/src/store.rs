@@ -15,7 +15,7 @@ use crate::{
     verify::Verdict,
 };
 
-pub(crate) use claims::{Asked, Claimed, claim, waits_for};
+pub(crate) use claims::{Asked, Claim, claim, waits_for};
 pub(crate) use facts::{TAKE_HEAD, open_batch};
 pub(crate) use reading::{
     Filter, Head, Verified, can_append, entries_after, entries_of, head, head_if_any, list,

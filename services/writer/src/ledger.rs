@@ -49,8 +49,10 @@ pub(crate) enum Claim {
         /// Neither the operation itself nor one on the account that was admitted after it has ended.
         none_ended_since: bool,
     },
-    /// Another operation on the account has not ended, or another delivery of this one goes on with it.
+    /// Another operation on the account has not ended.
     Held,
+    /// Another delivery of this operation goes on with it.
+    HeldByTwin,
 }
 
 /// What the ledger says to a writer that is about to begin late.
@@ -168,7 +170,11 @@ impl Ledger {
         let response = call.await.map_err(|status| status.to_string())?;
         let response = response.into_inner();
         if response.held {
-            return Ok(Claim::Held);
+            return Ok(if response.by_twin {
+                Claim::HeldByTwin
+            } else {
+                Claim::Held
+            });
         }
         let ago = |micros: i64| Duration::from_micros(micros.try_into().unwrap_or_default());
         Ok(Claim::Granted {

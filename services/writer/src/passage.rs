@@ -185,8 +185,9 @@ impl Passage {
             }
             if work.operation.kind.sets_password() {
                 // a try of the password each time it is not its turn would be many
-                if matches!(self.claim(work, delivery, seen).await, Claimed::Held) {
-                    return Passed::GivesWay;
+                match self.claim(work, delivery, seen).await {
+                    Claimed::Ours { .. } => {}
+                    Claimed::Held | Claimed::HeldByTwin => return Passed::GivesWay,
                 }
                 // one before it, or a twin, may have ended it meanwhile
                 if has_ended(&self.standing_in_ledger(work).await) {

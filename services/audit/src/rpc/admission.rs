@@ -15,7 +15,7 @@ use crate::{
     batch::{Answer, Item},
     content::{self, Reported},
     record::Record,
-    store::{self, Asked},
+    store::{self, Asked, Claim},
 };
 
 #[tonic::async_trait]
@@ -208,12 +208,22 @@ impl Rpc {
             id,
             claimant,
         };
-        let claimed = self.claims.claim(asked).await?;
+        let claim = self.claims.claim(asked).await?;
         answered();
-        Ok(v1::ClaimResponse {
-            held: claimed.is_none(),
-            other_ended_ago: claimed.and_then(|claimed| claimed.other_ended_ago),
-            none_ended_since: claimed.is_some_and(|claimed| claimed.none_ended_since),
+        Ok(match claim {
+            Claim::Granted {
+                other_ended_ago,
+                none_ended_since,
+            } => v1::ClaimResponse {
+                other_ended_ago,
+                none_ended_since,
+                ..v1::ClaimResponse::default()
+            },
+            Claim::Held { by_twin } => v1::ClaimResponse {
+                held: true,
+                by_twin,
+                ..v1::ClaimResponse::default()
+            },
         })
     }
 

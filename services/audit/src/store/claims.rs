@@ -42,13 +42,13 @@ const CLAIM: &str = "\
         ) OR c.at < excluded.at - $5 AND NOT EXISTS (SELECT FROM operations o WHERE o.id = c.operation_id) \
         RETURNING object_guid, operation_id, xmax = 0 AS first \
     ) \
-    SELECT claimed.object_guid, claimed.operation_id, first, before.operation_id AS other, \
+    SELECT asked.object_guid, asked.operation_id, first, before.operation_id AS other, \
         clock.now - before.completed_at AS ago, NOT EXISTS ( \
             SELECT FROM operations mine JOIN operations o \
-            ON o.object_guid = claimed.object_guid AND o.admitted_at >= mine.admitted_at \
-            WHERE mine.id = claimed.operation_id AND o.status <> 'pending' \
+            ON o.object_guid = asked.object_guid AND o.admitted_at >= mine.admitted_at \
+            WHERE mine.id = asked.operation_id AND o.status <> 'pending' \
         ) AS none_ended_since \
-    FROM clock, claimed LEFT JOIN before USING (object_guid)";
+    FROM clock, asked LEFT JOIN claimed USING (object_guid) LEFT JOIN before USING (object_guid)";
 
 /// For how long a claim of an operation that the ledger does not know is kept, in microseconds.
 const UNKNOWN_FOR: i64 = 60_000_000;
@@ -66,29 +66,48 @@ pub(crate) struct Asked {
     pub(crate) claimant: Option<Uuid>,
 }
 
-/// An account that is now an operation's.
+/// Whether an account is now an operation's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Claimed {
-    /// How long ago the operation that had it before ended, in microseconds; none when there was none.
-    pub(crate) other_ended_ago: Option<i64>,
-    /// Neither the operation itself nor one on the account that was admitted after it has ended.
-    pub(crate) none_ended_since: bool,
+pub(crate) enum Claim {
+    Granted {
+        /// How long ago the operation that had it before ended, in microseconds; none when there was none.
+        other_ended_ago: Option<i64>,
+        /// Neither the operation itself nor one on the account that was admitted after it has ended.
+        none_ended_since: bool,
+    },
+    Held {
+        /// By another delivery of the operation.
+        by_twin: bool,
+    },
 }
 
 #[derive(sqlx::FromRow)]
 struct Row {
     object_guid: Vec<u8>,
     operation_id: Uuid,
-    first: bool,
+    /// None where it was not claimed.
+    first: Option<bool>,
     other: Option<Uuid>,
     ago: Option<i64>,
     none_ended_since: bool,
 }
 
 impl Row {
-    fn other_ended_ago(&self) -> Option<i64> {
+    fn claim(&self) -> Claim {
+        match self.first {
+            Some(first) => Claim::Granted {
+                other_ended_ago: self.other_ended_ago(first),
+                none_ended_since: self.none_ended_since,
+            },
+            None => Claim::Held {
+                by_twin: self.other == Some(self.operation_id),
+            },
+        }
+    }
+
+    fn other_ended_ago(&self, first: bool) -> Option<i64> {
         match self.other {
-            _ if self.first => None,
+            _ if first => None,
             // whoever asks again did not hear the answer, which may have been that another had just ended
             Some(other) if other == self.operation_id => Some(0),
             // of one that was given up the time is zero, and long ago
@@ -104,7 +123,7 @@ impl Row {
 pub(crate) async fn claim(
     connection: &mut PgConnection,
     asked: &[Asked],
-) -> Result<Vec<Option<Claimed>>, StoreError> {
+) -> Result<Vec<Claim>, StoreError> {
     let objects: Vec<&[u8]> =
         { asked.iter().map(|one| one.object.as_bytes().as_slice()) }.collect();
     let ids: Vec<Uuid> = asked.iter().map(|one| one.id.as_uuid()).collect();
@@ -119,16 +138,12 @@ pub(crate) async fn claim(
         .bind(KEPT_FOR)
         .fetch_all(connection)
         .await?;
-    let claimed = |asked: &Asked| {
-        let row = rows
-            .iter()
-            .find(|row| row.object_guid == asked.object.as_bytes())?;
-        Some(Claimed {
-            other_ended_ago: row.other_ended_ago(),
-            none_ended_since: row.none_ended_since,
-        })
+    let claim = |asked: &Asked| {
+        let mut rows = rows.iter();
+        let row = rows.find(|row| row.object_guid == asked.object.as_bytes());
+        row.map_or(Claim::Held { by_twin: false }, Row::claim)
     };
-    Ok(asked.iter().map(claimed).collect())
+    Ok(asked.iter().map(claim).collect())
 }
 
 /// An operation that has not ended and keeps another one waiting: one before it on its person, else the one that has its

@@ -154,7 +154,15 @@ impl Passage {
                             continue;
                         }
                     }
-                    Claimed::Held => return Ok(Looked::Over(Passed::GivesWay)),
+                    // a message that is not marked was in nobody's hands before: the other delivery's is another one, and
+                    // there until the operation has ended. Left to wait, this one would expire as if nobody had begun.
+                    Claimed::HeldByTwin if !work.perhaps_begun => {
+                        tracing::info!("left to another delivery of the operation");
+                        return Ok(Looked::Over(Passed::Elsewhere));
+                    }
+                    Claimed::Held | Claimed::HeldByTwin => {
+                        return Ok(Looked::Over(Passed::GivesWay));
+                    }
                 }
                 read
             };

@@ -51,8 +51,10 @@ pub(super) enum Claimed {
         /// be asked.
         none_ended: Option<bool>,
     },
-    /// Another operation keeps it, or another delivery of this one.
+    /// Another operation keeps it.
     Held,
+    /// Another delivery of this operation keeps it.
+    HeldByTwin,
 }
 
 /// The place of an operation that waits, at a writer.
@@ -135,6 +137,8 @@ impl Passage {
                     };
                 }
                 Ok(Claim::Held) if !work.is_late() => {}
+                // its end is this one's: also one that is late has to wait for that
+                Ok(Claim::HeldByTwin) => {}
                 // the time that went by is none in which the account could not have been written to
                 Ok(Claim::Held) | Err(_) => {
                     return Claimed::Ours {
@@ -145,7 +149,10 @@ impl Passage {
             }
             look_again = true;
             if !place.waited(delivery).await {
-                return Claimed::Held;
+                return match claim {
+                    Ok(Claim::HeldByTwin) => Claimed::HeldByTwin,
+                    _ => Claimed::Held,
+                };
             }
         }
     }

@@ -48,11 +48,10 @@ async fn an_operation_that_is_there_several_times_is_written_once() -> anyhow::R
             perhaps_repeated: true,
             ..first.clone()
         };
-        // that it is one of several is not known of the first, which may have been lost
-        let lost = number % 2 == 0;
-        publish(if lost { &marked } else { &first }).await?;
-        for _ in 1..TWINS {
-            publish(&marked).await?;
+        // that it is one of several is not known of the first, which may have been lost, or come last
+        let place = number % (TWINS + 1);
+        for twin in 0..TWINS {
+            publish(if twin == place { &first } else { &marked }).await?;
         }
         let id = first.operation.context("no operation")?.id;
         begun.push((person, old, before, new, id));
